@@ -1,0 +1,267 @@
+/**
+ * The engine contract: what the core may ask of a data plane, and what a data plane tells the core.
+ *
+ *      core  -- EngineCommand[] -->  engine  -- Upcall[] -->  core
+ *
+ * Two implementations pass one contract suite: the native one (native/engine) and the software one
+ * (sim/engine.ts). The engine decides nothing: it obeys tables that commands write. Commands of one
+ * batch take effect in order. Every table is bounded (ENGINE_LIMITS); a command past a bound, or one
+ * that names something unknown, is ignored and counted, never fatal.
+ *
+ * Byte arrays in commands are borrowed until `apply` returns; those in upcalls are owned by the
+ * receiver.
+ */
+import type { DropReason } from "./drop-reason.ts";
+import type { Endpoint, Ip, Mac } from "./net.ts";
+import type { Millis } from "./time.ts";
+
+/**
+ * The engine's name for one end-to-end association with a peer, chosen by the core, u32, not zero.
+ * It outlives rekeying; each handshake or rekey adds keys to it.
+ */
+export type SessionId = number;
+/** u32 chosen at random by the side that receives with it; fresh for every key pair. */
+export type ReceiverIndex = number;
+/** 0..MAX_PATHS-1 within one session. */
+export type PathIndex = number;
+/** Which of the engine's UDP sockets: its index in the list given when the engine was opened. */
+export type SocketIndex = number;
+/** 32-bit relay label, not zero. It has meaning only together with the session it arrives on. */
+export type Label = number;
+
+export type Cipher = "aes256gcm" | "chacha20poly1305";
+
+export const ENGINE_LIMITS = {
+  /** Sessions at once: 1,024 members that all talk, four times over. */
+  sessions: 4_096,
+  pathsPerSession: 8,
+  /** Forwarding entries: 64 bridged machines at each of 1,024 members. */
+  forward: 65_536,
+  labelsPerSession: 1_024,
+  /** MACs one peer may speak for (a bridged site), and addresses for one MAC. */
+  macsPerSession: 1_024,
+  ipsPerMac: 16,
+  /** Frames that wait for a forwarding decision. */
+  waitingFramesPerMac: 64,
+  waitingBytesPerMac: 262_144,
+  waitingBytes: 4_194_304,
+  waitingMs: 3_000,
+  /** Frames held until the first filter of a session arrives. */
+  heldFramesPerSession: 64,
+  heldMs: 2_000,
+  replayWindow: 8_192,
+  /** Keys are refused for sealing past 2^60 messages; the core is told to rekey at 2^27. */
+  rekeyAfterMessages: 2 ** 27,
+  /** Upcalls that wait for the JS loop; past this they are dropped and counted. */
+  upcalls: 4_096,
+  upcallBytes: 8_388_608,
+  /** Largest inner frame including its 14-byte Ethernet header. */
+  frameBytes: 9_216,
+  /** Largest control message sealed as one datagram. */
+  controlBytes: 8_960,
+  /** First bytes of a frame that a miss carries upwards. */
+  missHeadBytes: 128,
+} as const;
+
+/** One direction's key material for one key pair. */
+export interface DirectionKeys {
+  /** 32 bytes */
+  readonly key: Uint8Array;
+  /** 4 bytes; the last one is replaced by the lane number in each nonce */
+  readonly salt: Uint8Array;
+}
+
+/** Where a path leads. A relay path names a session with a direct active path, never another relay path. */
+export type PathTarget =
+  | { readonly kind: "direct"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
+  | { readonly kind: "relay"; readonly via: SessionId; readonly label: Label };
+
+/** What one peer may say: each MAC with the IPv4 and IPv6 addresses it may claim. EUI-64 link-locals are implied. */
+export interface FilterEntry {
+  readonly mac: Mac;
+  readonly ips: readonly Ip[];
+}
+
+export type EngineCommand =
+  /** Make an empty session slot. */
+  | { readonly op: "session-open"; readonly session: SessionId }
+  /**
+   * Add a key pair. `use: "now"` (the initiator: the peer is known to hold the keys) makes it current
+   * at once; `use: "confirmed"` (the responder) makes it current with the first packet that opens
+   * under it. The current one becomes previous and still opens packets until `rejectAfterMs`.
+   */
+  | {
+      readonly op: "keys";
+      readonly session: SessionId;
+      readonly receive: ReceiverIndex;
+      readonly send: ReceiverIndex;
+      readonly use: "now" | "confirmed";
+      readonly cipher: Cipher;
+      readonly sealing: DirectionKeys;
+      readonly opening: DirectionKeys;
+      /** Neither sealing nor opening with these keys after this long (engine's own clock). */
+      readonly rejectAfterMs: Millis;
+    }
+  /** Remove the slot with its keys, paths, filter, labels of that ingress and forward entries. */
+  | { readonly op: "session-close"; readonly session: SessionId }
+  /** Create or replace a path. Nothing is sent over it by itself until it is active. */
+  | {
+      readonly op: "path";
+      readonly session: SessionId;
+      readonly path: PathIndex;
+      readonly to: PathTarget;
+      /** Largest UDP payload known to pass, shim and header included; frames above it are fragmented. */
+      readonly maxDatagram: number;
+      /** When active and silent this long, the engine sends an empty control message. 0 = never. */
+      readonly keepaliveMs: Millis;
+    }
+  | { readonly op: "path-remove"; readonly session: SessionId; readonly path: PathIndex }
+  /** Frames and unaddressed control messages of the session go this way from now on. */
+  | { readonly op: "path-active"; readonly session: SessionId; readonly path: PathIndex }
+  /**
+   * Seal one control message and send it once. Without `path`: the active one. `padTo` pads the whole
+   * datagram to that many bytes (path MTU probes). `ttl` sets the outer IP TTL for this datagram.
+   */
+  | {
+      readonly op: "control";
+      readonly session: SessionId;
+      readonly path?: PathIndex;
+      readonly bytes: Uint8Array;
+      readonly padTo?: number;
+      readonly ttl?: number;
+    }
+  /** Send one datagram outside any session (handshakes, cookies, STUN). */
+  | {
+      readonly op: "datagram";
+      readonly socket: SocketIndex;
+      readonly to: Endpoint;
+      readonly bytes: Uint8Array;
+      readonly ttl?: number;
+    }
+  /**
+   * Frames for `mac` go there; releases frames that waited for it, in order, before any later one.
+   * `local` = the machine behind our TAP (a frame from a peer for it is written there).
+   */
+  | {
+      readonly op: "forward";
+      readonly mac: Mac;
+      readonly to: SessionId | "local" | "drop";
+      /** The entry is gone this long after it was published. */
+      readonly ttlMs: Millis;
+    }
+  /** Forget the entry, and drop (count `no-route`) whatever waits for this MAC. */
+  | { readonly op: "forward-remove"; readonly mac: Mac }
+  /** Write one frame into the TAP. The bytes start with the Ethernet header. */
+  | { readonly op: "frame-to-tap"; readonly bytes: Uint8Array }
+  /** Seal and send one frame to a peer as if the TAP had sent it (no forwarding look-up). */
+  | { readonly op: "frame-to-peer"; readonly session: SessionId; readonly bytes: Uint8Array }
+  /**
+   * Replace what the peer may speak for. Before the first filter, opened frames are held
+   * (heldFramesPerSession, heldMs) and announced by the upcall `held`; then they pass or are dropped.
+   */
+  | {
+      readonly op: "filter";
+      readonly session: SessionId;
+      readonly entries: readonly FilterEntry[];
+    }
+  /** A relayed datagram from `ingress` with `label` goes on with another label, or ends here. */
+  | {
+      readonly op: "label";
+      readonly ingress: SessionId;
+      readonly label: Label;
+      readonly to: { readonly session: SessionId; readonly label: Label } | "ends-here";
+      /** Bytes per second this label may carry; 0 = no limit. */
+      readonly rateLimit: number;
+    }
+  | { readonly op: "label-remove"; readonly ingress: SessionId; readonly label: Label }
+  /** Asks for one `traffic` upcall that covers every session. */
+  | { readonly op: "report-traffic" }
+  /** Carrier of the TAP (TUNSETCARRIER): off makes DHCP clients start over. */
+  | { readonly op: "carrier"; readonly on: boolean };
+
+/** What passed since the session was opened. Bytes of inner frames, not of control messages. */
+export interface SessionTraffic {
+  readonly session: SessionId;
+  readonly framesIn: number;
+  readonly framesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly controlBytesIn: number;
+  readonly controlBytesOut: number;
+  /** Relayed for others with this session as ingress. */
+  readonly relayedBytes: number;
+  /** Milliseconds since anything authenticated arrived; undefined = never. */
+  readonly silentMs: Millis | undefined;
+}
+
+export type Upcall =
+  /** A datagram of no session: a handshake message whose mac1 is right, or STUN. */
+  | {
+      readonly kind: "datagram";
+      readonly socket: SocketIndex;
+      readonly from: Endpoint;
+      readonly bytes: Uint8Array;
+    }
+  /**
+   * A control message that opened. `path` is the session's path it came in on; undefined when the
+   * address it came from is none of the session's paths, or it came behind a relay label that no path uses.
+   * `from` is given for direct datagrams only. Empty keepalives are not passed up.
+   */
+  | {
+      readonly kind: "control";
+      readonly session: SessionId;
+      readonly path: PathIndex | undefined;
+      readonly socket: SocketIndex;
+      readonly from: Endpoint | undefined;
+      /** Whole length of the outer datagram: what a path MTU probe proves. */
+      readonly datagramBytes: number;
+      readonly bytes: Uint8Array;
+    }
+  /** The first packet under these keys opened: both sides hold them. Only for `use: "confirmed"`. */
+  | { readonly kind: "keys-confirmed"; readonly session: SessionId; readonly receive: ReceiverIndex }
+  /** An authenticated, newest-counter datagram came straight from an address that is no path of its session (at most one each 250 ms a session). */
+  | {
+      readonly kind: "endpoint";
+      readonly session: SessionId;
+      readonly socket: SocketIndex;
+      readonly from: Endpoint;
+    }
+  /** The current keys have sealed `rekeyAfterMessages`. */
+  | { readonly kind: "rekey-due"; readonly session: SessionId }
+  /** A unicast frame from the TAP has no forward entry; it waits. Once per MAC and second while frames wait. */
+  | { readonly kind: "miss"; readonly mac: Mac; readonly head: Uint8Array }
+  /** A frame from the TAP that the core answers or floods: broadcast, multicast, or DHCP to us. Whole. */
+  | { readonly kind: "frame"; readonly bytes: Uint8Array }
+  /** Frames of this session wait for its first filter, or one was dropped by it (at most one each 500 ms a session). */
+  | {
+      readonly kind: "held";
+      readonly session: SessionId;
+      readonly mac: Mac;
+      /** The IPv4/IPv6 source or ARP sender; undefined for other frames. */
+      readonly ip: Ip | undefined;
+    }
+  | { readonly kind: "traffic"; readonly sessions: readonly SessionTraffic[] };
+
+/** Totals of the engine by drop reason and by kind of work; names without prefix. */
+export interface EngineCounters {
+  readonly dropped: Readonly<Partial<Record<DropReason, number>>>;
+  readonly datagramsIn: number;
+  readonly datagramsOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly tapFramesIn: number;
+  readonly tapFramesOut: number;
+  readonly relayedDatagrams: number;
+}
+
+/**
+ * A data plane as the core's callers see it. `apply` never blocks and never throws on a command's
+ * content; `drain` returns what came up since the last call, oldest first.
+ */
+export interface Engine {
+  apply(commands: readonly EngineCommand[]): void;
+  drain(): Upcall[];
+  counters(): EngineCounters;
+  /** Stops the data threads and closes sockets; a persistent TAP stays. Safe in every state, twice too. */
+  close(): void;
+}
