@@ -1,0 +1,143 @@
+// What the core may ask of the engine: one struct for each EngineCommand of src/base/engine.ts.
+// Spans are borrowed until Engine::apply returns.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "address.h"
+
+namespace weft {
+
+using Bytes = std::span<const uint8_t>;
+
+/// u32, not zero: one association with a peer, outlives rekeying.
+using SessionId = uint32_t;
+/// u32 chosen at random by the side that receives with it.
+using ReceiverIndex = uint32_t;
+/// 0 .. limits::pathsPerSession - 1
+using PathIndex = uint8_t;
+/// Index into Options::sockets.
+using SocketIndex = uint16_t;
+/// Relay label, not zero; it has meaning only with the session it arrives on.
+using Label = uint32_t;
+
+enum class Cipher : uint8_t { aes256gcm, chacha20poly1305 };
+
+/// One direction of one key pair. A wrong length makes the command ignored (counted `bad-field`).
+struct DirectionKeys {
+  Bytes key;   // 32 bytes
+  Bytes salt;  // 4 bytes, the last one is replaced by the lane in each nonce
+};
+
+struct DirectTarget {
+  SocketIndex socket = 0;
+  Endpoint endpoint;
+};
+/// `via` is a session whose active path is direct, never another relay path.
+struct RelayTarget {
+  SessionId via = 0;
+  Label label = 0;
+};
+using PathTarget = std::variant<DirectTarget, RelayTarget>;
+
+struct FilterEntry {
+  Mac mac{};
+  std::vector<Ip> ips;
+};
+
+struct SessionOpen {
+  SessionId session = 0;
+};
+enum class KeyUse : uint8_t { now, confirmed };
+struct Keys {
+  SessionId session = 0;
+  ReceiverIndex receive = 0;
+  ReceiverIndex send = 0;
+  KeyUse use = KeyUse::now;
+  Cipher cipher = Cipher::aes256gcm;
+  DirectionKeys sealing;
+  DirectionKeys opening;
+  uint64_t rejectAfterMs = 0;
+};
+struct SessionClose {
+  SessionId session = 0;
+};
+struct Path {
+  SessionId session = 0;
+  PathIndex path = 0;
+  PathTarget to;
+  uint16_t maxDatagram = 1200;
+  uint32_t keepaliveMs = 0;
+};
+struct PathRemove {
+  SessionId session = 0;
+  PathIndex path = 0;
+};
+struct PathActive {
+  SessionId session = 0;
+  PathIndex path = 0;
+};
+struct Control {
+  SessionId session = 0;
+  std::optional<PathIndex> path;
+  Bytes bytes;
+  std::optional<uint16_t> padTo;
+  std::optional<uint8_t> ttl;
+};
+struct Datagram {
+  SocketIndex socket = 0;
+  Endpoint to;
+  Bytes bytes;
+  std::optional<uint8_t> ttl;
+};
+struct ForwardLocal {};
+struct ForwardDrop {};
+struct Forward {
+  Mac mac{};
+  std::variant<SessionId, ForwardLocal, ForwardDrop> to;
+  uint64_t ttlMs = 0;
+};
+struct ForwardRemove {
+  Mac mac{};
+};
+struct FrameToTap {
+  Bytes bytes;
+};
+struct FrameToPeer {
+  SessionId session = 0;
+  Bytes bytes;
+};
+struct Filter {
+  SessionId session = 0;
+  std::vector<FilterEntry> entries;
+};
+struct LabelOut {
+  SessionId session = 0;
+  Label label = 0;
+};
+struct LabelEnds {};
+struct LabelRoute {
+  SessionId ingress = 0;
+  Label label = 0;
+  std::variant<LabelOut, LabelEnds> to;
+  uint64_t rateLimit = 0;  // bytes per second, 0 = no limit
+};
+struct LabelRemove {
+  SessionId ingress = 0;
+  Label label = 0;
+};
+struct ReportTraffic {};
+struct Carrier {
+  bool on = true;
+};
+
+using Command =
+    std::variant<SessionOpen, Keys, SessionClose, Path, PathRemove, PathActive, Control, Datagram,
+                 Forward, ForwardRemove, FrameToTap, FrameToPeer, Filter, LabelRoute, LabelRemove,
+                 ReportTraffic, Carrier>;
+
+}  // namespace weft
