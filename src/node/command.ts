@@ -1,0 +1,39 @@
+/** Questions and orders that reach a running node from outside (the control socket). */
+import type { Ip } from "../base/net.ts";
+
+export type NodeCommand =
+  /** One round trip over the overlay, not through the TAP; `target` is a node name or a virtual address. */
+  | { readonly name: "ping"; readonly target: string; readonly size: number }
+  /** Who holds this virtual address, asked of the DHT. */
+  | { readonly name: "resolve"; readonly ip: Ip }
+  /** A DHT record by its 40-hex key. */
+  | { readonly name: "dht-get"; readonly key: string }
+  /** Gives the leases back and says goodbye to every link; the node is stopped afterwards. */
+  | { readonly name: "leave" }
+  /** Says goodbye to every link and keeps the lease. */
+  | { readonly name: "stop" };
+
+export type NodeReply =
+  | {
+      readonly kind: "pong";
+      readonly peer: string;
+      readonly rttMs: number;
+      /** `direct 192.0.2.1:7117` or `relay NAME`. */
+      readonly via: string;
+    }
+  | {
+      readonly kind: "resolved";
+      readonly ip: Ip;
+      readonly mac: string;
+      readonly holder: string;
+    }
+  | {
+      readonly kind: "record";
+      readonly record: Readonly<Record<string, string | number | boolean>>;
+    }
+  | { readonly kind: "done" }
+  | {
+      readonly kind: "failed";
+      readonly code: "unknown-peer" | "not-found" | "timeout" | "unavailable" | "bad-argument";
+      readonly detail: string;
+    };

@@ -1,0 +1,60 @@
+/**
+ * What the node tells people: plain JSON values, stable names (docs/OPERATING.md lists them).
+ * Ring addresses are 40 hex digits, durations carry their unit in the name.
+ */
+
+export type NodeState = "starting" | "joining" | "online" | "degraded" | "stopped";
+
+export interface NodeStatus {
+  readonly network: string;
+  readonly name: string;
+  readonly address: string;
+  readonly state: NodeState;
+  /** Lines that need a person, each with its cure; empty when all is well. */
+  readonly health: readonly string[];
+  readonly mac: string;
+  readonly mtu: number;
+  readonly lease: LeaseStatus | undefined;
+  readonly ring: RingStatus;
+  readonly peers: readonly PeerStatus[];
+  readonly records: { readonly count: number; readonly bytes: number };
+  readonly uptimeMs: number;
+  readonly security: "secret";
+}
+
+export interface LeaseStatus {
+  readonly ip: string;
+  readonly prefix: number;
+  readonly expiresInSeconds: number;
+  readonly epoch: number;
+  readonly renewals: number;
+  /** Leased while no other member was reachable; it is claimed again when one is. */
+  readonly alone: boolean;
+}
+
+export interface RingStatus {
+  readonly predecessors: readonly string[];
+  readonly successors: readonly string[];
+  readonly sizeEstimate: number;
+  readonly stable: boolean;
+}
+
+export interface PeerStatus {
+  readonly name: string;
+  readonly address: string;
+  /** Its virtual address, when its lease is known here. */
+  readonly ip: string | undefined;
+  readonly link: "direct" | "relay" | "connecting";
+  /** Name of the relaying member. */
+  readonly relay: string | undefined;
+  readonly role: string;
+  readonly endpoint: string | undefined;
+  readonly rttMs: number | undefined;
+  readonly lossFraction: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly maxDatagram: number;
+  readonly cipher: string;
+  readonly seenMsAgo: number;
+  readonly version: string;
+}
