@@ -1,7 +1,9 @@
 /** Byte strings: little endian throughout, unless a standard format (ARP, IP, DHCP) says big endian. */
 
 /** Two lower-case digits of every byte value. */
-export const HEX: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
+export const HEX: readonly string[] = Array.from({ length: 256 }, (_, i) =>
+  i.toString(16).padStart(2, "0"),
+);
 
 export function toHex(bytes: Uint8Array): string {
   let out = "";
@@ -66,8 +68,15 @@ function pushUtf8(out: number[], symbol: number): void {
   const code = symbol >= 0xd800 && symbol <= 0xdfff ? 0xfffd : symbol;
   if (code < 0x80) out.push(code);
   else if (code < 0x800) out.push(0xc0 | (code >> 6), 0x80 | (code & 63));
-  else if (code < 0x10000) out.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
-  else out.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 63), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
+  else if (code < 0x10000)
+    out.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
+  else
+    out.push(
+      0xf0 | (code >> 18),
+      0x80 | ((code >> 12) & 63),
+      0x80 | ((code >> 6) & 63),
+      0x80 | (code & 63),
+    );
 }
 
 /** Printable ASCII of a byte string; undefined when a byte is outside 0x20..0x7e. */

@@ -218,7 +218,11 @@ export type Upcall =
       readonly bytes: Uint8Array;
     }
   /** The first packet under these keys opened: both sides hold them. Only for `use: "confirmed"`. */
-  | { readonly kind: "keys-confirmed"; readonly session: SessionId; readonly receive: ReceiverIndex }
+  | {
+      readonly kind: "keys-confirmed";
+      readonly session: SessionId;
+      readonly receive: ReceiverIndex;
+    }
   /** An authenticated, newest-counter datagram came straight from an address that is no path of its session (at most one each 250 ms a session). */
   | {
       readonly kind: "endpoint";

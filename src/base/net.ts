@@ -19,7 +19,9 @@ export interface Endpoint {
 export const BROADCAST_MAC: Mac = "ff:ff:ff:ff:ff:ff";
 
 export function endpointText(endpoint: Endpoint): string {
-  return isIpv6(endpoint.ip) ? `[${endpoint.ip}]:${endpoint.port}` : `${endpoint.ip}:${endpoint.port}`;
+  return isIpv6(endpoint.ip)
+    ? `[${endpoint.ip}]:${endpoint.port}`
+    : `${endpoint.ip}:${endpoint.port}`;
 }
 
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
@@ -108,7 +110,10 @@ function ipv6Groups(text: string): number[] | undefined {
 
 /** RFC 5952: the longest run of two or more zero groups, the first of equals, becomes `::`. */
 function ipv6Text(bytes: Uint8Array): Ip {
-  const groups = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0));
+  const groups = Array.from(
+    { length: 8 },
+    (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0),
+  );
   const run = longestZeroRun(groups);
   const words = groups.map((group) => group.toString(16));
   if (run.length < 2) return words.join(":");
