@@ -44,6 +44,43 @@ export interface Descriptor {
   readonly last: boolean;
 }
 
+/** What a descriptor says besides the body; `padded` = length-prefixed body (path probes). */
+export interface SealForm {
+  readonly kind: number;
+  readonly index?: number;
+  readonly last?: boolean;
+  readonly padLength?: number;
+  readonly padded?: boolean;
+  readonly ttl?: number | undefined;
+}
+
+/** A datagram ready to be sealed: shim when there is a label, header, descriptor, body, room for the tag. */
+export function layOut(
+  header: { readonly to: ReceiverIndex; readonly counter: number },
+  body: Uint8Array,
+  form: SealForm,
+  label: Label | undefined,
+): Uint8Array {
+  const at = label === undefined ? 0 : SHIM_BYTES;
+  const pad = form.padLength ?? 0;
+  const out = new Uint8Array(at + SEAL_OVERHEAD + body.length + pad);
+  if (label !== undefined) writeShim(out, RELAY_TTL, label);
+  writeHeader(out, at, header.to, header.counter);
+  out[at + HEADER_BYTES] = form.kind | (form.padded === true ? 8 : 0);
+  out[at + HEADER_BYTES + 2] = form.index ?? 0;
+  out[at + HEADER_BYTES + 3] = pad | (form.last === true ? 16 : 0);
+  out.set(body, at + HEADER_BYTES + DESC_BYTES);
+  return out;
+}
+
+/** `length u16 | message | zeros`: `extra` bytes longer than the message, its prefix included. */
+export function lengthened(message: Uint8Array, extra: number): Uint8Array {
+  const body = new Uint8Array(message.length + extra);
+  writeU16(body, 0, message.length);
+  body.set(message, 2);
+  return body;
+}
+
 export function readU16(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
 }
@@ -63,7 +100,12 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 /** Writes a data header at `at`. The counter stays below 2^53 here, far above any simulation. */
-export function writeHeader(bytes: Uint8Array, at: number, to: ReceiverIndex, counter: number): void {
+export function writeHeader(
+  bytes: Uint8Array,
+  at: number,
+  to: ReceiverIndex,
+  counter: number,
+): void {
   bytes[at] = TYPE_DATA;
   writeU32(bytes, at + 4, to);
   writeU32(bytes, at + 8, counter >>> 0);
@@ -83,7 +125,12 @@ export function writeShim(bytes: Uint8Array, ttl: number, label: Label): void {
 }
 
 /** Fills `nonce` (12 bytes): salt[0..2] | lane | counter u64, the last nine copied off the header. */
-export function fillNonce(nonce: Uint8Array, salt: Uint8Array, bytes: Uint8Array, at: number): void {
+export function fillNonce(
+  nonce: Uint8Array,
+  salt: Uint8Array,
+  bytes: Uint8Array,
+  at: number,
+): void {
   nonce[0] = salt[0] ?? 0;
   nonce[1] = salt[1] ?? 0;
   nonce[2] = salt[2] ?? 0;

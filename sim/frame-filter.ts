@@ -8,7 +8,7 @@ import type { DropReason } from "../src/base/drop-reason.ts";
 import { ENGINE_LIMITS, type FilterEntry } from "../src/base/engine.ts";
 import { type Ip, ipFromBytes, linkLocalOf, type Mac, macFromBytes } from "../src/base/net.ts";
 
-const ETHERNET_BYTES = 14;
+export const ETHERNET_BYTES = 14;
 const TYPE_IPV4 = 0x0800;
 const TYPE_ARP = 0x0806;
 const TYPE_IPV6 = 0x86dd;
