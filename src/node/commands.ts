@@ -1,0 +1,186 @@
+/** Commands from outside: what they start, what they wait for, how they end. */
+import { fromHex, toHex } from "../base/bytes.ts";
+import { Outbox } from "../base/machine.ts";
+import { endpointText, parseIp } from "../base/net.ts";
+import { addressFromBytes, addressToBytes, type RingAddress } from "../base/ring-address.ts";
+import type { Rng } from "../base/rng.ts";
+import type { Millis } from "../base/time.ts";
+import type { DhtResult } from "../dht/dht.ts";
+import type { LinkView } from "../link/links.ts";
+import type { VnetOutput } from "../vnet/vnet.ts";
+import { PAYLOAD_TYPES } from "../wire/message-type.ts";
+import type { NodeCommand, NodeReply } from "./command.ts";
+import type { NodeConfig, NodeOutput } from "./config.ts";
+import type { Parts } from "./parts.ts";
+import { Pings } from "./pings.ts";
+
+/** Look-ups of people and scripts under way at once. */
+const WAITING_MAX = 256;
+
+type Waiting = { id: number; pingSize: number | undefined };
+type Answer = Extract<VnetOutput, { kind: "resolved" }>["answer"];
+
+export class NodeCommands {
+  readonly #parts: Parts;
+  readonly #claims: NodeConfig["claims"];
+  readonly #rng: Rng;
+  readonly #pings = new Pings();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #outbox = new Outbox<NodeOutput>();
+  #nextToken = 1;
+
+  constructor(parts: Parts, claims: NodeConfig["claims"], rng: Rng) {
+    this.#parts = parts;
+    this.#claims = claims;
+    this.#rng = rng;
+  }
+
+  run(now: Millis, id: number, command: NodeCommand): void {
+    switch (command.name) {
+      case "ping":
+        return this.#ping(now, id, command.target, command.size);
+      case "resolve":
+        return this.#resolve(now, { id, pingSize: undefined }, command.ip);
+      case "dht-get":
+        return this.#dhtGet(now, id, command.key);
+      case "leave":
+        for (const lease of this.#parts.leases.states()) {
+          this.#parts.leases.handle(now, { kind: "release", client: lease.client });
+        }
+        return this.#stop(now, id);
+      case "stop":
+        return this.#stop(now, id);
+    }
+  }
+
+  dhtResult(request: number, result: DhtResult): void {
+    const waiting = this.#take(request);
+    if (waiting === undefined) return;
+    if (result.status === "found") this.#reply(waiting.id, recordReply(result));
+    else if (result.status === "absent") this.#fail(waiting.id, "not-found", "no such record");
+    else this.#fail(waiting.id, "unavailable", "no quorum of the replicas answered: try again");
+  }
+
+  resolved(now: Millis, token: number, answer: Answer): void {
+    const waiting = this.#take(token);
+    if (waiting === undefined) return;
+    if (answer === undefined) return this.#fail(waiting.id, "not-found", "nobody holds it");
+    if (waiting.pingSize !== undefined) {
+      return this.#echo(now, waiting.id, answer.holder, waiting.pingSize);
+    }
+    const holder = this.#nameOf(answer.holder);
+    this.#reply(waiting.id, { kind: "resolved", ip: answer.ip, mac: answer.mac, holder });
+  }
+
+  echoed(now: Millis, nonce: bigint, source: RingAddress): void {
+    const ping = this.#pings.finish(nonce, source);
+    if (ping === undefined) return;
+    const rttMs = now - ping.sentAt;
+    const via = this.#viaText(this.#parts.links.byAddress(source));
+    this.#reply(ping.id, { kind: "pong", peer: this.#nameOf(source), rttMs, via });
+  }
+
+  timeout(now: Millis): void {
+    for (const ping of this.#pings.takeExpired(now)) {
+      this.#fail(ping.id, "timeout", `${this.#nameOf(ping.peer)} did not answer`);
+    }
+  }
+
+  deadline(): Millis {
+    return this.#pings.deadline();
+  }
+
+  poll(): NodeOutput | undefined {
+    return this.#outbox.poll();
+  }
+
+  #ping(now: Millis, id: number, target: string, size: number): void {
+    const link = this.#parts.links.views().find((view) => view.peer.name === target);
+    if (link !== undefined) return this.#echo(now, id, link.peer.address, size);
+    const ip = parseIp(target) ?? this.#claims.find((claim) => claim.name === target)?.ip;
+    if (ip !== undefined) return this.#resolve(now, { id, pingSize: size }, ip);
+    this.#fail(id, "unknown-peer", `no member called ${target} is linked: use its address`);
+  }
+
+  #echo(now: Millis, id: number, peer: RingAddress, size: number): void {
+    const nonce = (BigInt(this.#rng.u32()) << 32n) | BigInt(this.#rng.u32());
+    const payload = this.#pings.begin({ id, peer, sentAt: now }, nonce, size);
+    if (payload === undefined) return this.#fail(id, "unavailable", "too many pings at once");
+    const payloadType = PAYLOAD_TYPES["echo-request"];
+    const route = { kind: "route", to: peer, mode: "exact", payloadType, payload } as const;
+    this.#parts.ring.handle(now, { ...route, excludeSelf: false });
+  }
+
+  #resolve(now: Millis, waiting: Waiting, ip: string): void {
+    const token = this.#wait(waiting);
+    if (token !== undefined) this.#parts.vnet.handle(now, { kind: "resolve", token, ip });
+  }
+
+  #dhtGet(now: Millis, id: number, text: string): void {
+    const key = text.length === 40 ? fromHex(text) : undefined;
+    if (key === undefined) return this.#fail(id, "bad-argument", "a key is 40 hex digits");
+    const request = this.#wait({ id, pingSize: undefined });
+    if (request === undefined) return;
+    const get = { kind: "get", owner: "node", request, key: addressFromBytes(key) } as const;
+    this.#parts.dht.handle(now, get);
+  }
+
+  #stop(now: Millis, id: number): void {
+    for (const view of this.#parts.links.views()) {
+      this.#parts.links.handle(now, { kind: "close", link: view.peer.link, reason: "stopping" });
+    }
+    this.#reply(id, { kind: "done" });
+    this.#outbox.push({ kind: "stopped" });
+  }
+
+  #wait(waiting: Waiting): number | undefined {
+    if (this.#waiting.size >= WAITING_MAX) {
+      this.#fail(waiting.id, "unavailable", "too many look-ups at once");
+      return undefined;
+    }
+    const token = this.#nextToken++;
+    this.#waiting.set(token, waiting);
+    return token;
+  }
+
+  #take(token: number): Waiting | undefined {
+    const waiting = this.#waiting.get(token);
+    this.#waiting.delete(token);
+    return waiting;
+  }
+
+  #nameOf(address: RingAddress): string {
+    const link = this.#parts.links.byAddress(address);
+    return link?.peer.name ?? toHex(addressToBytes(address));
+  }
+
+  #viaText(link: LinkView | undefined): string {
+    if (link === undefined || link.path.kind === "none") return "ring";
+    if (link.path.kind === "direct") return `direct ${endpointText(link.path.endpoint)}`;
+    return `relay(${this.#nameOf(link.path.via)})`;
+  }
+
+  #fail(id: number, code: Extract<NodeReply, { kind: "failed" }>["code"], detail: string): void {
+    this.#reply(id, { kind: "failed", code, detail });
+  }
+
+  #reply(id: number, reply: NodeReply): void {
+    this.#outbox.push({ kind: "reply", id, reply });
+  }
+}
+
+function recordReply(result: Extract<DhtResult, { status: "found" }>): NodeReply {
+  const { record, remainingSeconds } = result;
+  return {
+    kind: "record",
+    record: {
+      key: toHex(addressToBytes(record.key)),
+      kind: record.kind,
+      signer: toHex(record.signer),
+      epoch: record.epoch,
+      version: record.version,
+      remainingSeconds,
+      body: toHex(record.body),
+    },
+  };
+}

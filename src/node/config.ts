@@ -1,0 +1,75 @@
+/** Everything a node is told from outside: its configuration, its inputs, its outputs. */
+import type { EngineCommand, Upcall } from "../base/engine.ts";
+import type { CoreEvent } from "../base/event.ts";
+import type { Endpoint, Ip, Mac, Subnet } from "../base/net.ts";
+import type { SavedLease } from "../lease/leases.ts";
+import type { AddressMode } from "../vnet/vnet.ts";
+import type { NodeCommand, NodeReply } from "./command.ts";
+import type { NodeState } from "./status.ts";
+
+export interface NodeConfig {
+  readonly networkName: string;
+  /** 32 bytes */
+  readonly networkKey: Uint8Array;
+  /** 32 bytes */
+  readonly identitySeed: Uint8Array;
+  /** 1..63 of [a-z0-9-] */
+  readonly nodeName: string;
+  /** Random for each start of the process: tells peers that earlier sessions are gone. */
+  readonly boot: bigint;
+  /** 32 bytes, of the cluster file's shared part */
+  readonly digest: Uint8Array;
+  readonly range: Subnet;
+  readonly leaseSeconds: number;
+  readonly addressMode: AddressMode;
+  readonly staticIp?: Ip;
+  /** Addresses that the file promises to named nodes. */
+  readonly claims: readonly { readonly name: string; readonly ip: Ip }[];
+  /** Of the TAP. */
+  readonly mac: Mac;
+  readonly mtu: number;
+  /** How many UDP sockets the engine has. */
+  readonly sockets: number;
+  /** The processor has AES instructions. */
+  readonly hasAes: boolean;
+  readonly bootstrap: readonly Endpoint[];
+  /** Underlay endpoints of this host. */
+  readonly localEndpoints: readonly Endpoint[];
+  readonly domain?: string;
+  readonly version: string;
+  /** Unix time, for certificate dates only. */
+  readonly wallSeconds: number;
+  readonly saved?: SavedState;
+}
+
+/** What outlives a restart, as JSON; the agent stores it. */
+export interface SavedState {
+  readonly version: 1;
+  readonly leases: readonly SavedLease[];
+  readonly peers: readonly SavedPeer[];
+}
+
+export interface SavedPeer {
+  /** 40 hex digits */
+  readonly address: string;
+  readonly name: string;
+  readonly endpoint: Endpoint;
+}
+
+export type NodeInput =
+  | { readonly kind: "timeout" }
+  | { readonly kind: "upcall"; readonly upcall: Upcall }
+  | { readonly kind: "wall"; readonly wallSeconds: number }
+  | { readonly kind: "bootstrap"; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: "command"; readonly id: number; readonly command: NodeCommand };
+
+export type NodeOutput =
+  | { readonly kind: "engine"; readonly command: EngineCommand }
+  | { readonly kind: "interface"; readonly ip: Ip; readonly prefix: number; readonly mtu: number }
+  | { readonly kind: "interface-clear"; readonly ip: Ip }
+  | { readonly kind: "state"; readonly state: NodeState }
+  | { readonly kind: "event"; readonly event: CoreEvent }
+  | { readonly kind: "reply"; readonly id: number; readonly reply: NodeReply }
+  | { readonly kind: "save"; readonly state: SavedState }
+  | { readonly kind: "stopped" };

@@ -1,0 +1,308 @@
+/**
+ * The node: every machine of the core, joined (wiring.ts), plus what concerns all of them: the phases
+ * of joining, the bootstrap, commands from outside, the state that outlives a restart.
+ */
+
+import { fromHex, toHex } from "../base/bytes.ts";
+import { type Machine, Outbox } from "../base/machine.ts";
+import { type Endpoint, sameEndpoint } from "../base/net.ts";
+import { addressFromBytes, addressToBytes, type RingAddress } from "../base/ring-address.ts";
+import { type Millis, TimerTable } from "../base/time.ts";
+import type { SavedLease } from "../lease/leases.ts";
+import type { RingView } from "../ring/ring.ts";
+import { parseEcho } from "../wire/echo.ts";
+import { PAYLOAD_TYPES } from "../wire/message-type.ts";
+import { Bootstrap } from "./bootstrap.ts";
+import { NodeCommands } from "./commands.ts";
+import type { NodeConfig, NodeInput, NodeOutput, SavedPeer } from "./config.ts";
+import { buildParts, type Parts, type Tools } from "./parts.ts";
+import { Phases } from "./phases.ts";
+import type { NodeState, NodeStatus } from "./status.ts";
+import { reportStatus } from "./status-report.ts";
+import { type News, Wiring } from "./wiring.ts";
+
+/** Peers kept for the next start: enough that some of them are up (docs/PROTOCOL.md, Merge). */
+const SAVED_PEERS_MAX = 64;
+/** How peers see us; one for each family and NAT is plenty. */
+const REFLEXIVE_MAX = 4;
+/** Traffic counters feed idle and liveness decisions that work in tens of seconds. */
+const TRAFFIC_REPORT_MS = 5_000;
+/** Peers change often while joining; the state file need not follow each change. */
+const SAVE_DELAY_MS = 2_000;
+/** Health speaks of an unanswered bootstrap only after its retries had their chance. */
+const UNANSWERED_AFTER_MS = 8_000;
+
+export class Node implements Machine<NodeInput, NodeOutput> {
+  readonly #config: NodeConfig;
+  readonly #parts: Parts;
+  readonly #wiring: Wiring;
+  readonly #bootstrap: Bootstrap;
+  readonly #commands: NodeCommands;
+  readonly #phases = new Phases();
+  readonly #timers = new TimerTable<"start" | "traffic" | "save" | "unanswered">();
+  readonly #outbox = new Outbox<NodeOutput>();
+  #startedAt: Millis = 0;
+  #state: NodeState = "starting";
+  #local: readonly Endpoint[];
+  #reflexive: readonly Endpoint[] = [];
+  #leases: readonly SavedLease[];
+  #peers: readonly SavedPeer[];
+  #unanswered = false;
+
+  constructor(config: NodeConfig, tools: Tools) {
+    this.#config = config;
+    this.#parts = buildParts(config, tools);
+    this.#wiring = new Wiring(this.#parts, fixedIpOf(config));
+    this.#local = config.localEndpoints;
+    this.#leases = config.saved?.leases ?? [];
+    this.#peers = config.saved?.peers ?? [];
+    const remembered = this.#peers.map((peer) => peer.endpoint);
+    this.#bootstrap = new Bootstrap(tools.rng.fork("bootstrap"), config.bootstrap, remembered);
+    this.#commands = new NodeCommands(this.#parts, config.claims, tools.rng.fork("commands"));
+    this.#timers.set("start", 0);
+  }
+
+  handle(now: Millis, input: NodeInput): void {
+    if (this.#timers.isSet("start")) this.#start(now);
+    this.#take(now, input);
+    this.#settle(now);
+  }
+
+  poll(): NodeOutput | undefined {
+    return this.#outbox.poll();
+  }
+
+  deadline(): Millis {
+    return Math.min(
+      this.#timers.deadline(),
+      this.#wiring.deadline(),
+      this.#phases.deadline(),
+      this.#bootstrap.deadline(),
+      this.#commands.deadline(),
+    );
+  }
+
+  get address(): RingAddress {
+    return this.#parts.self;
+  }
+
+  /** A snapshot for people and programs. Pure: changes nothing. */
+  status(now: Millis): NodeStatus {
+    return reportStatus(now, {
+      config: this.#config,
+      parts: this.#parts,
+      state: this.#state,
+      startedAt: this.#startedAt,
+      health: this.#health(),
+    });
+  }
+
+  #start(now: Millis): void {
+    this.#timers.clear("start");
+    this.#timers.set("traffic", now + TRAFFIC_REPORT_MS);
+    this.#startedAt = now;
+    const { links, leases } = this.#parts;
+    links.handle(now, { kind: "wall", wallSeconds: this.#config.wallSeconds });
+    this.#tellEndpoints(now);
+    leases.handle(now, { kind: "restore", leases: this.#leases });
+    leases.handle(now, { kind: "phase", phase: "waiting" });
+    this.#parts.vnet.handle(now, { kind: "timeout" });
+    this.#phases.start(now, this.#bootstrap.isEmpty);
+    if (!this.#bootstrap.isEmpty) this.#timers.set("unanswered", now + UNANSWERED_AFTER_MS);
+    this.#bootstrap.attempt(now, []);
+    this.#become("joining");
+  }
+
+  #take(now: Millis, input: NodeInput): void {
+    switch (input.kind) {
+      case "upcall":
+        return this.#wiring.upcall(now, input.upcall);
+      case "timeout":
+        return this.#timeout(now);
+      case "wall":
+        return this.#parts.links.handle(now, input);
+      case "bootstrap":
+        return this.#bootstrap.setFile(now, input.endpoints);
+      case "local-endpoints":
+        this.#local = input.endpoints;
+        return this.#tellEndpoints(now);
+      case "command":
+        return this.#commands.run(now, input.id, input.command);
+    }
+  }
+
+  #timeout(now: Millis): void {
+    for (const name of this.#timers.takeExpired(now)) {
+      if (name === "traffic") this.#reportTraffic(now);
+      else if (name === "save") this.#save();
+      else if (name === "unanswered") this.#unanswered = this.#parts.links.views().length === 0;
+    }
+    this.#wiring.timeout(now);
+    if (this.#phases.timeout(now)) this.#phaseChanged(now);
+    if (this.#bootstrap.isDue(now)) this.#bootstrap.attempt(now, this.#linkedEndpoints());
+    this.#commands.timeout(now);
+  }
+
+  /** Everything that one input set off, until the node is quiet again. */
+  #settle(now: Millis): void {
+    for (let busy = true; busy; ) {
+      busy = false;
+      this.#wiring.pump(now);
+      for (let news = this.#wiring.poll(); news !== undefined; news = this.#wiring.poll()) {
+        this.#takeNews(now, news);
+        busy = true;
+      }
+      for (let to = this.#bootstrap.poll(); to !== undefined; to = this.#bootstrap.poll()) {
+        this.#parts.links.handle(now, { kind: "connect", to, role: "leaf" });
+        busy = true;
+      }
+    }
+    for (let out = this.#commands.poll(); out !== undefined; out = this.#commands.poll()) {
+      this.#outbox.push(out);
+      if (out.kind === "stopped") this.#become("stopped");
+    }
+  }
+
+  #takeNews(now: Millis, news: News): void {
+    switch (news.kind) {
+      case "engine":
+      case "event":
+      case "interface-clear":
+        return this.#outbox.push(news);
+      case "interface":
+        return this.#outbox.push({ ...news, mtu: this.#config.mtu });
+      case "link-up":
+        this.#unanswered = false;
+        return this.#linksChanged(now);
+      case "link-down":
+        return this.#linksChanged(now);
+      case "connect-failed":
+        if (news.reason === "self" && news.to.kind === "endpoint") {
+          this.#bootstrap.markSelf(news.to.endpoint);
+        }
+        return;
+      case "reflexive":
+        return this.#seenAs(now, news.endpoint);
+      case "view":
+        return this.#viewChanged(now, news.view);
+      case "leases":
+        this.#leases = news.leases;
+        return this.#save();
+      case "echo":
+        return this.#echo(now, news);
+      case "dht-result":
+        return this.#commands.dhtResult(news.request, news.result);
+      case "resolved":
+        return this.#commands.resolved(now, news.token, news.answer);
+    }
+  }
+
+  #linksChanged(now: Millis): void {
+    const links = this.#parts.links.views().length;
+    if (links === 0) this.#bootstrap.lostAll(now);
+    if (this.#phases.linksChanged(now, links)) this.#phaseChanged(now);
+    this.#timers.setEarlier("save", now + SAVE_DELAY_MS);
+  }
+
+  #viewChanged(now: Millis, view: RingView): void {
+    if (this.#phases.ringStable(view.stable)) this.#phaseChanged(now);
+  }
+
+  #phaseChanged(now: Millis): void {
+    const { phase } = this.#phases;
+    if (phase === "joining") return this.#become("joining");
+    this.#parts.dht.handle(now, { kind: "lone", lone: phase === "alone" });
+    this.#parts.leases.handle(now, { kind: "phase", phase });
+    this.#become("online");
+  }
+
+  #become(state: NodeState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#outbox.push({ kind: "state", state });
+  }
+
+  #echo(now: Millis, news: Extract<News, { kind: "echo" }>): void {
+    const echo = parseEcho(news.payload);
+    if (!echo.ok) return;
+    if (news.payloadType === PAYLOAD_TYPES["echo-reply"]) {
+      this.#commands.echoed(now, echo.value.nonce, news.source);
+    } else if (news.payloadType === PAYLOAD_TYPES["echo-request"]) {
+      this.#parts.ring.handle(now, {
+        kind: "route",
+        to: news.source,
+        mode: "exact",
+        payloadType: PAYLOAD_TYPES["echo-reply"],
+        payload: news.payload,
+        excludeSelf: true,
+      });
+    }
+  }
+
+  #seenAs(now: Millis, endpoint: Endpoint): void {
+    const known = [...this.#local, ...this.#reflexive];
+    if (known.some((other) => sameEndpoint(other, endpoint))) return;
+    this.#reflexive = [endpoint, ...this.#reflexive].slice(0, REFLEXIVE_MAX);
+    this.#tellEndpoints(now);
+  }
+
+  #tellEndpoints(now: Millis): void {
+    const endpoints = [...this.#local, ...this.#reflexive];
+    this.#parts.links.handle(now, { kind: "local-endpoints", endpoints });
+  }
+
+  #reportTraffic(now: Millis): void {
+    this.#outbox.push({ kind: "engine", command: { op: "report-traffic" } });
+    this.#timers.set("traffic", now + TRAFFIC_REPORT_MS);
+  }
+
+  #linkedEndpoints(): Endpoint[] {
+    const paths = this.#parts.links.views().map((view) => view.path);
+    return paths.flatMap((path) => (path.kind === "direct" ? [path.endpoint] : []));
+  }
+
+  #save(): void {
+    this.#timers.clear("save");
+    this.#peers = this.#mergedPeers();
+    const state = { version: 1, leases: this.#leases, peers: this.#peers } as const;
+    this.#outbox.push({ kind: "save", state });
+  }
+
+  /** Peers linked now first, then those remembered from earlier. */
+  #mergedPeers(): SavedPeer[] {
+    const linked = this.#parts.links.views().flatMap((view): SavedPeer[] => {
+      if (view.path.kind !== "direct") return [];
+      const address = toHex(addressToBytes(view.peer.address));
+      return [{ address, name: view.peer.name, endpoint: view.path.endpoint }];
+    });
+    const fresh = new Set(linked.map((peer) => peer.address));
+    const earlier = this.#peers.filter((peer) => !fresh.has(peer.address));
+    return [...linked, ...earlier].slice(0, SAVED_PEERS_MAX);
+  }
+
+  #health(): string[] {
+    const lines: string[] = [];
+    if (this.#unanswered) {
+      lines.push(
+        "no bootstrap endpoint answers: check that it runs, that UDP reaches it, and that both files hold the same secret",
+      );
+    }
+    for (const view of this.#parts.links.views()) {
+      if (toHex(view.peer.digest) === toHex(this.#config.digest)) continue;
+      lines.push(
+        `${view.peer.name} uses another cluster file: compare range, lease and nodes on both sides`,
+      );
+    }
+    return lines;
+  }
+}
+
+function fixedIpOf(config: NodeConfig): string | undefined {
+  return config.staticIp ?? config.claims.find((claim) => claim.name === config.nodeName)?.ip;
+}
+
+/** The ring address written as 40 hex digits; undefined for anything else. */
+export function addressFromText(text: string): RingAddress | undefined {
+  const bytes = text.length === 40 ? fromHex(text) : undefined;
+  return bytes === undefined ? undefined : addressFromBytes(bytes);
+}

@@ -1,0 +1,103 @@
+/** Turns the machines' own views into the plain values people see (status.ts). */
+import { toHex } from "../base/bytes.ts";
+import { endpointText } from "../base/net.ts";
+import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
+import type { Millis } from "../base/time.ts";
+import type { LeaseState } from "../lease/leases.ts";
+import type { LinkView } from "../link/links.ts";
+import type { NodeConfig } from "./config.ts";
+import type { Parts } from "./parts.ts";
+import type { LeaseStatus, NodeState, NodeStatus, PeerStatus, RingStatus } from "./status.ts";
+
+export interface ReportInput {
+  readonly config: NodeConfig;
+  readonly parts: Parts;
+  readonly state: NodeState;
+  readonly startedAt: Millis;
+  readonly health: readonly string[];
+}
+
+export function reportStatus(now: Millis, input: ReportInput): NodeStatus {
+  const { config, parts } = input;
+  const degraded = input.state === "online" && input.health.length > 0;
+  return {
+    network: config.networkName,
+    name: config.nodeName,
+    address: addressHex(parts.self),
+    state: degraded ? "degraded" : input.state,
+    health: input.health,
+    mac: config.mac,
+    mtu: config.mtu,
+    lease: leaseStatus(now, config, ownLease(config, parts)),
+    ring: ringStatus(parts),
+    peers: parts.links.views().map((view) => peerStatus(now, parts, view)),
+    records: countRecords(parts),
+    uptimeMs: now - input.startedAt,
+    security: "secret",
+  };
+}
+
+function ownLease(config: NodeConfig, parts: Parts): LeaseState | undefined {
+  const leases = parts.leases.states();
+  return leases.find((lease) => lease.mac === config.mac) ?? leases[0];
+}
+
+function leaseStatus(
+  now: Millis,
+  config: NodeConfig,
+  lease: LeaseState | undefined,
+): LeaseStatus | undefined {
+  if (lease === undefined) return undefined;
+  return {
+    ip: lease.ip,
+    prefix: config.range.prefix,
+    expiresInSeconds: Math.max(0, Math.round((lease.expiresAt - now) / 1000)),
+    epoch: lease.epoch,
+    renewals: lease.renewals,
+    alone: lease.alone,
+  };
+}
+
+function ringStatus(parts: Parts): RingStatus {
+  const view = parts.ring.view();
+  return {
+    predecessors: view.predecessors.map(addressHex),
+    successors: view.successors.map(addressHex),
+    sizeEstimate: view.sizeEstimate,
+    stable: view.stable,
+  };
+}
+
+function peerStatus(now: Millis, parts: Parts, view: LinkView): PeerStatus {
+  const { peer, path, traffic } = view;
+  return {
+    name: peer.name,
+    address: addressHex(peer.address),
+    ip: parts.vnet.ipOf(peer.address),
+    link: path.kind === "none" ? "connecting" : path.kind,
+    relay: path.kind === "relay" ? nameOf(parts, path.via) : undefined,
+    role: view.role,
+    endpoint: path.kind === "direct" ? endpointText(path.endpoint) : undefined,
+    rttMs: view.rttMs,
+    lossFraction: view.lossFraction,
+    bytesIn: traffic?.bytesIn ?? 0,
+    bytesOut: traffic?.bytesOut ?? 0,
+    maxDatagram: view.maxDatagram,
+    cipher: view.cipher,
+    seenMsAgo: now - view.lastHeardAt,
+    version: `0.${peer.minorVersion}`,
+  };
+}
+
+function countRecords(parts: Parts): { count: number; bytes: number } {
+  const size = parts.dht.size();
+  return { count: size.records, bytes: size.bytes };
+}
+
+function nameOf(parts: Parts, address: RingAddress): string {
+  return parts.links.byAddress(address)?.peer.name ?? addressHex(address).slice(0, 8);
+}
+
+function addressHex(address: RingAddress): string {
+  return toHex(addressToBytes(address));
+}

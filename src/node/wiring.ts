@@ -1,0 +1,266 @@
+/**
+ * Carries the outputs of each machine to the inputs of the others. What no machine of the core takes
+ * comes out as `News` for the node.
+ *
+ *      engine upcalls ─> links <─> ring <─> dht <─> lease
+ *                        └────────┴─ vnet ─┴────────┘
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import type { SocketIndex, Upcall } from "../base/engine.ts";
+import { type Machine, Outbox } from "../base/machine.ts";
+import type { Endpoint, Ip } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import type { Millis } from "../base/time.ts";
+import type { DhtOutput, DhtResult } from "../dht/dht.ts";
+import type { LeasesOutput, SavedLease } from "../lease/leases.ts";
+import type { ConnectTarget, LinksOutput, PeerInfo } from "../link/links.ts";
+import type { RingOutput, RingView } from "../ring/ring.ts";
+import type { VnetOutput } from "../vnet/vnet.ts";
+import { PAYLOAD_TYPES } from "../wire/message-type.ts";
+import type { NodeOutput } from "./config.ts";
+import type { Parts } from "./parts.ts";
+
+type VnetResolved = Extract<VnetOutput, { kind: "resolved" }>;
+
+export type News =
+  | Extract<NodeOutput, { kind: "engine" | "event" | "interface-clear" }>
+  | { readonly kind: "interface"; readonly ip: Ip; readonly prefix: number }
+  | { readonly kind: "link-up"; readonly peer: PeerInfo }
+  | { readonly kind: "link-down"; readonly address: RingAddress }
+  | { readonly kind: "connect-failed"; readonly to: ConnectTarget; readonly reason: string }
+  | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
+  | { readonly kind: "view"; readonly view: RingView }
+  | { readonly kind: "leases"; readonly leases: readonly SavedLease[] }
+  | { readonly kind: "dht-result"; readonly request: number; readonly result: DhtResult }
+  | {
+      readonly kind: "echo";
+      readonly source: RingAddress;
+      readonly payloadType: number;
+      readonly payload: Uint8Array;
+    }
+  | VnetResolved;
+
+/** Outputs one input may set off before we call it a loop between machines: far above any real fan-out. */
+const OUTPUTS_PER_INPUT_MAX = 200_000;
+
+export class Wiring {
+  readonly #parts: Parts;
+  readonly #fixedIp: Ip | undefined;
+  readonly #news = new Outbox<News>();
+
+  /** @param fixedIp the address this node asks for in place of a leased one */
+  constructor(parts: Parts, fixedIp: Ip | undefined) {
+    this.#parts = parts;
+    this.#fixedIp = fixedIp;
+  }
+
+  upcall(now: Millis, upcall: Upcall): void {
+    const { links, vnet } = this.#parts;
+    const inside = upcall.kind === "frame" || upcall.kind === "miss" || upcall.kind === "held";
+    if (inside) vnet.handle(now, { kind: "upcall", upcall });
+    else links.handle(now, { kind: "upcall", upcall });
+  }
+
+  timeout(now: Millis): void {
+    for (const machine of this.#machines()) {
+      if (machine.deadline() <= now) machine.handle(now, { kind: "timeout" });
+    }
+  }
+
+  deadline(): Millis {
+    return Math.min(...this.#machines().map((machine) => machine.deadline()));
+  }
+
+  /** Drains every machine until all are quiet, always in the same order. */
+  pump(now: Millis): void {
+    const { links, ring, dht, leases, vnet } = this.#parts;
+    let budget = OUTPUTS_PER_INPUT_MAX;
+    let quiet = false;
+    while (!quiet) {
+      const before = budget;
+      budget -= drain(links, (output) => this.#fromLinks(now, output));
+      budget -= drain(ring, (output) => this.#fromRing(now, output));
+      budget -= drain(dht, (output) => this.#fromDht(now, output));
+      budget -= drain(leases, (output) => this.#fromLeases(now, output));
+      budget -= drain(vnet, (output) => this.#fromVnet(now, output));
+      assert(budget > 0, "machines keep each other busy");
+      quiet = budget === before;
+    }
+  }
+
+  poll(): News | undefined {
+    return this.#news.poll();
+  }
+
+  #machines(): Machine<{ kind: "timeout" }, unknown>[] {
+    const { links, ring, dht, leases, vnet } = this.#parts;
+    return [links, ring, dht, leases, vnet];
+  }
+
+  #fromLinks(now: Millis, output: LinksOutput): void {
+    const { ring, vnet } = this.#parts;
+    switch (output.kind) {
+      case "link-up":
+      case "link-down":
+        ring.handle(now, output);
+        vnet.handle(now, output);
+        this.#news.push(output);
+        return;
+      case "path":
+      case "silent":
+        return ring.handle(now, output);
+      case "message":
+        return isRingMessage(output.bytes) ? ring.handle(now, output) : vnet.handle(now, output);
+      case "sent":
+        if (output.owner === "ring") ring.handle(now, output);
+        else if (output.owner === "vnet") vnet.handle(now, output);
+        return;
+      case "route-handshake":
+        return ring.handle(now, {
+          kind: "route",
+          to: output.to,
+          mode: "exact",
+          payloadType: PAYLOAD_TYPES.handshake,
+          payload: output.bytes,
+          excludeSelf: true,
+        });
+      case "engine":
+      case "event":
+      case "connect-failed":
+      case "reflexive":
+        return this.#news.push(output);
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #fromRing(now: Millis, output: RingOutput): void {
+    const { links, dht, vnet } = this.#parts;
+    switch (output.kind) {
+      case "send":
+        return links.handle(now, { ...output, owner: "ring" });
+      case "connect": {
+        const { address, endpoints, role } = output;
+        return links.handle(now, {
+          kind: "connect",
+          to: { kind: "address", address, endpoints },
+          role,
+        });
+      }
+      case "set-role":
+      case "close":
+      case "path-broken":
+        return links.handle(now, output);
+      case "deliver":
+        return this.#deliver(now, output);
+      case "undeliverable":
+        if (isDhtPayload(output.payloadType)) dht.handle(now, output);
+        return;
+      case "view":
+        dht.handle(now, output);
+        vnet.handle(now, output);
+        return this.#news.push(output);
+      case "event":
+        return this.#news.push(output);
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #deliver(now: Millis, output: Extract<RingOutput, { kind: "deliver" }>): void {
+    const { source, payloadType, payload } = output;
+    if (payloadType === PAYLOAD_TYPES.handshake) {
+      this.#parts.links.handle(now, { kind: "routed-handshake", source, bytes: payload });
+    } else if (isDhtPayload(payloadType)) {
+      this.#parts.dht.handle(now, { kind: "deliver", source, payloadType, payload });
+    } else {
+      this.#news.push({ kind: "echo", source, payloadType, payload });
+    }
+  }
+
+  #fromDht(now: Millis, output: DhtOutput): void {
+    switch (output.kind) {
+      case "route":
+        return this.#parts.ring.handle(now, { ...output, excludeSelf: false });
+      case "result": {
+        const { request, key, result } = output;
+        const answer = { kind: "dht-result", request, key, result } as const;
+        if (output.owner === "lease") this.#parts.leases.handle(now, answer);
+        else if (output.owner === "vnet") this.#parts.vnet.handle(now, answer);
+        else this.#news.push(answer);
+        return;
+      }
+      case "event":
+        return this.#news.push(output);
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #fromLeases(now: Millis, output: LeasesOutput): void {
+    switch (output.kind) {
+      case "dht":
+        return this.#parts.dht.handle(now, output.input);
+      case "bound":
+      case "refused":
+      case "lost":
+        return this.#parts.vnet.handle(now, output);
+      case "save":
+        return this.#news.push({ kind: "leases", leases: output.leases });
+      case "event":
+        return this.#news.push(output);
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #fromVnet(now: Millis, output: VnetOutput): void {
+    const { links, dht, leases } = this.#parts;
+    switch (output.kind) {
+      case "dht":
+        return dht.handle(now, output.input);
+      case "want": {
+        const fixed = this.#fixedIp;
+        return leases.handle(now, fixed === undefined ? output : { ...output, fixed });
+      }
+      case "release":
+      case "decline":
+        return leases.handle(now, output);
+      case "connect": {
+        const to = { kind: "address", address: output.address, endpoints: [] } as const;
+        return links.handle(now, { kind: "connect", to, role: "onDemand" });
+      }
+      case "send":
+        return links.handle(now, { ...output, owner: "vnet" });
+      case "engine":
+      case "event":
+      case "interface-clear":
+      case "resolved":
+        return this.#news.push(output);
+      case "interface":
+        return this.#news.push({ kind: "interface", ip: output.ip, prefix: output.prefix });
+      default:
+        return unreachable(output);
+    }
+  }
+}
+
+function drain<O>(machine: { poll(): O | undefined }, take: (output: O) => void): number {
+  let count = 0;
+  for (let output = machine.poll(); output !== undefined; output = machine.poll()) {
+    take(output);
+    count++;
+  }
+  return count;
+}
+
+/** Message types 0x10-0x1f are the ring's, the others above them vnet's (wire/message-type.ts). */
+function isRingMessage(bytes: Uint8Array): boolean {
+  return ((bytes[0] ?? 0) & 0xf0) === 0x10;
+}
+
+function isDhtPayload(payloadType: number): boolean {
+  return (
+    payloadType === PAYLOAD_TYPES["dht-request"] || payloadType === PAYLOAD_TYPES["dht-answer"]
+  );
+}
