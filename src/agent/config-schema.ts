@@ -1,0 +1,326 @@
+/**
+ * Every key of the cluster file: its shape, default, and where it may be set. The one table that
+ * the file, the environment, the flags, `config show`, examples/cluster.yaml and docs/OPERATING.md
+ * are checked against.
+ */
+import { z } from "zod";
+import type { Cipher } from "../base/engine.ts";
+import { type Ip, isIpv6, parseIp, parseSubnet, type Subnet } from "../base/net.ts";
+import { durationText, parseDuration } from "./duration.ts";
+
+export type AddressMode = "auto" | "dhcp" | "static";
+export type LogLevel = "silent" | "error" | "warn" | "info" | "debug" | "trace";
+
+/** A host name or address with a UDP port, not resolved yet. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where the agent's UDP sockets are bound. `ip` undefined = every address of both families. */
+export interface ListenAddress {
+  readonly ip: Ip | undefined;
+  readonly port: number;
+}
+
+export const DEFAULT_PORT = 7117;
+/** The engine has room for this many sockets; a port without address takes two of them. */
+const MAX_LISTEN = 4;
+/** A node needs one that answers; a file lists the stable members, not all. */
+const MAX_BOOTSTRAP = 64;
+/** As many members as the overlay is tested with. */
+export const MAX_NODES = 4_096;
+/** The DHCP clients in use cannot hold a shorter lease (dhcpcd: 20 s). */
+const MIN_LEASE_SECONDS = 20;
+const MAX_LEASE_SECONDS = 30 * 86_400;
+/** IPv6 inside the network needs 1,280 (RFC 8200); the engine carries frames of 9,216. */
+const MIN_MTU = 1_280;
+const MAX_MTU = 9_202;
+
+/** A parser's refusal: cause and cure in one line, without the key's name. */
+export class Refusal {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** A value given as text or a number (YAML, environment and flags alike), parsed to `T`. */
+function scalar<T>(parse: (text: string) => T | Refusal) {
+  return z.unknown().transform((raw, context): T => {
+    const text =
+      typeof raw === "string" ? raw.trim() : typeof raw === "number" ? `${raw}` : undefined;
+    const value = text === undefined ? new Refusal("is no plain value") : parse(text);
+    if (!(value instanceof Refusal)) return value;
+    context.addIssue({ code: "custom", message: value.text });
+    return z.NEVER;
+  });
+}
+
+/** A list, one item, or items parted by commas. */
+function list<T>(most: number, parse: (text: string) => T | Refusal) {
+  return z.unknown().transform((raw, context): readonly T[] => {
+    const items = Array.isArray(raw) ? raw : typeof raw === "string" ? raw.split(",") : [raw];
+    if (items.length > most)
+      context.addIssue({ code: "custom", message: `has more than ${most} items` });
+    const values: T[] = [];
+    for (const [i, item] of items.slice(0, most).entries()) {
+      const value = scalar(parse).safeParse(item);
+      if (value.success) values.push(value.data);
+      else
+        context.addIssue({
+          code: "custom",
+          path: [i],
+          message: value.error.issues[0]?.message ?? "",
+        });
+    }
+    return values;
+  });
+}
+
+function oneOf<const T extends string>(...words: readonly T[]) {
+  return scalar((text) => {
+    const found = words.find((word) => word === text);
+    return found ?? new Refusal(`must be ${words.join(" or ")}, not ${quote(text)}`);
+  });
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 60));
+}
+
+/** Names become part of file and interface names. */
+function parseNetworkName(text: string): string | Refusal {
+  if (/^[a-z0-9][a-z0-9-]{0,31}$/.test(text)) return text;
+  return new Refusal(`${quote(text)} is no network name: use 1 to 32 of a-z 0-9 and -`);
+}
+
+export function isNodeName(text: string): boolean {
+  return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
+}
+
+function parseRange(text: string): Subnet | Refusal {
+  const subnet = parseSubnet(text);
+  if (subnet !== undefined) return subnet;
+  return new Refusal(
+    `${quote(text)} is no IPv4 range: write the network address and a prefix of 8 to 30, like 10.117.0.0/16`,
+  );
+}
+
+function parseLease(text: string): number | Refusal {
+  const seconds = parseDuration(text);
+  if (seconds === undefined)
+    return new Refusal(`${quote(text)} is no duration: write 1h, 30m or 90s`);
+  if (seconds >= MIN_LEASE_SECONDS && seconds <= MAX_LEASE_SECONDS) return seconds;
+  const [least, most] = [durationText(MIN_LEASE_SECONDS), durationText(MAX_LEASE_SECONDS)];
+  return new Refusal(`${quote(text)} is outside ${least} to ${most}`);
+}
+
+function parseMtu(text: string): "auto" | number | Refusal {
+  if (text === "auto") return "auto";
+  const mtu = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (mtu >= MIN_MTU && mtu <= MAX_MTU) return mtu;
+  return new Refusal(`${quote(text)} must be auto or a number from ${MIN_MTU} to ${MAX_MTU}`);
+}
+
+function parseDomain(text: string): string | Refusal {
+  const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+  const domain = text.toLowerCase().replace(/\.$/, "");
+  if (domain.length <= 253 && new RegExp(`^${label}(\\.${label})*$`).test(domain)) return domain;
+  return new Refusal(`${quote(text)} is no domain name: write it like lab.internal`);
+}
+
+function parsePort(text: string, least: number): number | undefined {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
+  return port >= least && port <= 65_535 ? port : undefined;
+}
+
+/** `host`, `host:port`, `1.2.3.4:port`, `[2001:db8::1]:port`. */
+export function parseHostPort(text: string): HostPort | Refusal {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+))(?::(\d{1,5}))?$/.exec(text.trim());
+  const host = match?.[1] === undefined ? match?.[2] : parseIp(match[1]);
+  const port = match?.[3] === undefined ? DEFAULT_PORT : parsePort(match[3], 1);
+  if (host === undefined || port === undefined || !isHost(host)) {
+    return new Refusal(
+      `${quote(text)} is no host:port: write 192.0.2.1:7117, [2001:db8::1]:7117 or a name`,
+    );
+  }
+  return { host, port };
+}
+
+function isHost(host: string): boolean {
+  if (parseIp(host) !== undefined) return true;
+  if (/^[0-9.]+$/.test(host)) return false;
+  return host.length <= 253 && /^[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*\.?$/.test(host);
+}
+
+/** `7117`, `0` (any free port), `192.0.2.1:7117`, `[::]:7117`. */
+function parseListen(text: string): ListenAddress | Refusal {
+  const bare = parsePort(text, 0);
+  if (bare !== undefined) return { ip: undefined, port: bare };
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
+  const ip = parseIp(match?.[1] ?? match?.[2] ?? "");
+  const port = parsePort(match?.[3] ?? "", 0);
+  if (ip !== undefined && port !== undefined) return { ip, port };
+  return new Refusal(
+    `${quote(text)} is no port or ip:port: write 7117, 192.0.2.1:7117 or [::]:7117`,
+  );
+}
+
+/** The kernel's rule: at most 15 bytes without slash, colon or space (IFNAMSIZ). */
+function parseInterface(text: string): string | Refusal {
+  if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(text)) return text;
+  return new Refusal(`${quote(text)} is no interface name: use 1 to 15 letters, digits, - and _`);
+}
+
+function parseIpv4(text: string): Ip | Refusal {
+  const ip = parseIp(text);
+  if (ip !== undefined && !isIpv6(ip)) return ip;
+  return new Refusal(`${quote(text)} is no IPv4 address: write it like 10.117.0.10`);
+}
+
+/** Loopback only: whatever listens there answers without a password. */
+function parseMetrics(text: string): number | "off" | Refusal {
+  if (text === "off") return "off";
+  const port = parsePort(text.replace(/^(127\.0\.0\.1|localhost):/, ""), 0);
+  return port ?? new Refusal(`${quote(text)} must be off or a port on 127.0.0.1, like 7118`);
+}
+
+function parsePath(text: string): string | Refusal {
+  if (text.startsWith("/") && !text.includes("\0")) return text;
+  return new Refusal(`${quote(text)} must be an absolute path`);
+}
+
+function parseSecretText(text: string): string | Refusal {
+  return text;
+}
+
+const nodeFields = {
+  ip: scalar(parseIpv4).optional(),
+  address: oneOf<AddressMode>("auto", "dhcp", "static").optional(),
+  listen: list(MAX_LISTEN, parseListen).optional(),
+  interface: scalar(parseInterface).optional(),
+  cipher: oneOf<"auto" | Cipher>("auto", "aes256gcm", "chacha20poly1305").optional(),
+  metrics: scalar(parseMetrics).optional(),
+  log: oneOf<LogLevel>("silent", "error", "warn", "info", "debug", "trace").optional(),
+};
+
+export const nodeSchema = z.strictObject(nodeFields);
+
+export const fileSchema = z.strictObject({
+  ...nodeFields,
+  name: scalar(parseNetworkName).optional(),
+  secret: scalar(parseSecretText).optional(),
+  secret_file: scalar(parsePath).optional(),
+  bootstrap: list(MAX_BOOTSTRAP, parseHostPort).optional(),
+  range: scalar(parseRange).optional(),
+  lease: scalar(parseLease).optional(),
+  mtu: scalar(parseMtu).optional(),
+  domain: scalar(parseDomain).optional(),
+  state_dir: scalar(parsePath).optional(),
+  run_dir: scalar(parsePath).optional(),
+  nodes: z.record(z.string(), nodeSchema).optional(),
+});
+
+export type FileValues = z.infer<typeof fileSchema>;
+export type NodeValues = z.infer<typeof nodeSchema>;
+export type Key = keyof FileValues & string;
+export type NodeKey = keyof NodeValues & string;
+
+export interface KeyFacts {
+  /** As written in a file; undefined = none, or derived (see `meaning`). */
+  readonly fallback: string | undefined;
+  /** Part of the digest that members compare: it must be the same everywhere. */
+  readonly shared: boolean;
+  /** One line for `--help` and the manual. */
+  readonly meaning: string;
+}
+
+/** In the order of the manual. */
+export const KEYS: Readonly<Record<Key, KeyFacts>> = {
+  name: {
+    fallback: undefined,
+    shared: false,
+    meaning: "name of the network; default: the file's name",
+  },
+  secret: {
+    fallback: undefined,
+    shared: false,
+    meaning: "network key, base64 of 32 random bytes; `weft init` makes one",
+  },
+  secret_file: {
+    fallback: undefined,
+    shared: false,
+    meaning: "file that holds the network key instead, mode 0600",
+  },
+  bootstrap: {
+    fallback: undefined,
+    shared: false,
+    meaning: "members to ask first, host:port each",
+  },
+  range: { fallback: "10.117.0.0/16", shared: true, meaning: "IPv4 addresses that are leased" },
+  lease: {
+    fallback: "1h",
+    shared: true,
+    meaning: "how long a lease holds without renewal, 20s to 30d",
+  },
+  mtu: { fallback: "auto", shared: true, meaning: "MTU of the interface: auto or 1280 to 9202" },
+  domain: { fallback: undefined, shared: true, meaning: "DNS domain that DHCP clients are told" },
+  listen: {
+    fallback: `${DEFAULT_PORT}`,
+    shared: false,
+    meaning: "UDP port, or ip:port list; 0 takes any free port",
+  },
+  interface: {
+    fallback: undefined,
+    shared: false,
+    meaning: "name of the TAP; default: weft-NAME cut to 15 characters",
+  },
+  address: {
+    fallback: "auto",
+    shared: false,
+    meaning: "who sets the address: auto (weft), dhcp (your client) or static",
+  },
+  ip: {
+    fallback: undefined,
+    shared: false,
+    meaning: "this machine's address; under nodes: a claim all members respect",
+  },
+  cipher: { fallback: "auto", shared: false, meaning: "auto, aes256gcm or chacha20poly1305" },
+  metrics: {
+    fallback: "off",
+    shared: false,
+    meaning: "port on 127.0.0.1 for /metrics /healthz /readyz /status, or off",
+  },
+  log: { fallback: "info", shared: false, meaning: "silent, error, warn, info, debug or trace" },
+  state_dir: {
+    fallback: undefined,
+    shared: false,
+    meaning: "parent of NAME/ with identity and state; default /var/lib/weft",
+  },
+  run_dir: {
+    fallback: undefined,
+    shared: false,
+    meaning: "folder of the control socket NAME.sock; default /run/weft",
+  },
+  nodes: {
+    fallback: undefined,
+    shared: true,
+    meaning: "per machine: claims and overrides, by node name",
+  },
+};
+
+export const KEY_NAMES = Object.keys(KEYS) as readonly Key[];
+export const NODE_KEY_NAMES = Object.keys(nodeFields) as readonly NodeKey[];
+/** Never a flag: arguments are visible to every user of the machine. */
+export const FLAG_KEYS: readonly Key[] = KEY_NAMES.filter(
+  (key) => key !== "secret" && key !== "nodes",
+);
+
+export function envNameOf(key: Key): string {
+  return `WEFT_${key.toUpperCase()}`;
+}
+
+export function flagNameOf(key: Key): string {
+  return `--${key.replaceAll("_", "-")}`;
+}

@@ -1,0 +1,435 @@
+/**
+ * One YAML file is the cluster. `loadConfig` merges flags, environment, file and defaults (in that
+ * order of strength; `nodes.NAME` of this machine beats the file's top level) and checks the whole.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import type { z } from "zod";
+import type { Cipher } from "../base/engine.ts";
+import {
+  type Ip,
+  ipv4FromNumber,
+  ipv4Number,
+  type Subnet,
+  subnetContains,
+  subnetSize,
+  subnetText,
+} from "../base/net.ts";
+import {
+  type AddressMode,
+  envNameOf,
+  type FileValues,
+  fileSchema,
+  flagNameOf,
+  type HostPort,
+  isNodeName,
+  KEY_NAMES,
+  KEYS,
+  type Key,
+  type ListenAddress,
+  type LogLevel,
+  MAX_NODES,
+  NODE_KEY_NAMES,
+  nodeSchema,
+} from "./config-schema.ts";
+import {
+  ConfigFile,
+  MAX_FILE_BYTES,
+  type Path,
+  type Problem,
+  valuesFromEnv,
+} from "./config-source.ts";
+import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
+import { nearestWord } from "./nearest.ts";
+import { parseNetworkKey } from "./network-key.ts";
+import { defaultFolders, defaultInterface, type Env } from "./paths.ts";
+
+export interface Claim {
+  readonly name: string;
+  readonly ip: Ip;
+}
+
+export interface Config {
+  readonly name: string;
+  readonly nodeName: string;
+  /** 32 bytes. Never printed. */
+  readonly networkKey: Uint8Array;
+  readonly bootstrap: readonly HostPort[];
+  readonly range: Subnet;
+  readonly leaseSeconds: number;
+  readonly mtu: "auto" | number;
+  readonly domain: string | undefined;
+  readonly listen: readonly ListenAddress[];
+  readonly interfaceName: string;
+  readonly addressMode: AddressMode;
+  /** This machine's own claim or static address. */
+  readonly ip: Ip | undefined;
+  readonly claims: readonly Claim[];
+  readonly cipher: "auto" | Cipher;
+  readonly metricsPort: number | "off";
+  readonly log: LogLevel;
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly warnings: readonly string[];
+  /** Where each key's value came from: `--listen`, `WEFT_LISTEN`, `lab.yaml:3:1`, `default`. */
+  readonly origins: Readonly<Record<Key, string>>;
+}
+
+export interface ConfigSources {
+  /** Path of the cluster file; it may be missing when the environment gives the network key. */
+  readonly file: string;
+  readonly flags: Partial<Record<Key, unknown>>;
+  readonly env: Env;
+  readonly uid: number;
+  readonly nodeName: string;
+}
+
+/** @throws WeftError config-missing | config-unreadable | config-invalid | key-file-open */
+export function loadConfig(sources: ConfigSources): Config {
+  const text = readClusterFile(sources);
+  const file = new ConfigFile(sources.file, text ?? "");
+  if (file.problems.length > 0) throw invalid(file.problems);
+  const merge = new Merge(sources, file);
+  const config = merge.config();
+  if (config === undefined || merge.problems.length > 0) throw invalid(merge.problems);
+  if (text !== undefined && merge.fileHoldsSecret()) refuseOpenFile(sources.file);
+  return config;
+}
+
+export function problemText(problem: Problem): string {
+  return `${problem.where}: ${problem.text}`;
+}
+
+function invalid(problems: readonly Problem[]): WeftError {
+  return new WeftError("config-invalid", problems.map(problemText).join("\n"));
+}
+
+function readClusterFile(sources: ConfigSources): string | undefined {
+  const { file, env } = sources;
+  try {
+    if (statSync(file).size > MAX_FILE_BYTES) {
+      throw new WeftError(
+        "config-invalid",
+        `${file}: is larger than ${MAX_FILE_BYTES} bytes: this is no cluster file`,
+      );
+    }
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (error instanceof WeftError) throw error;
+    const code = systemCodeOf(error);
+    if (code === "ENOENT" && (env["WEFT_SECRET"] || env["WEFT_SECRET_FILE"])) return undefined;
+    if (code === "ENOENT") {
+      throw new WeftError(
+        "config-missing",
+        `${file} does not exist: make it with \`weft init\`, or copy it from another machine of the network`,
+      );
+    }
+    if (code === "EACCES")
+      throw new WeftError(
+        "config-unreadable",
+        `${file} cannot be read: run as root or as its owner`,
+      );
+    throw new WeftError(
+      "config-missing",
+      `${file} cannot be read (${messageOf(error)}): name a cluster file`,
+    );
+  }
+}
+
+/** A key that others can read is no key any more. */
+function refuseOpenFile(file: string): void {
+  const mode = statSync(file).mode & 0o777;
+  if ((mode & 0o077) === 0) return;
+  throw new WeftError(
+    "key-file-open",
+    `${file} holds the network key and has mode ${mode.toString(8).padStart(4, "0")}: run chmod 600 ${file}`,
+  );
+}
+
+/** Joins the sources; collects problems instead of stopping at the first. */
+class Merge {
+  readonly problems: Problem[] = [];
+  readonly #sources: ConfigSources;
+  readonly #file: ConfigFile;
+  readonly #origins: Partial<Record<Key, string>> = {};
+  readonly #values: Partial<FileValues> = {};
+
+  constructor(sources: ConfigSources, file: ConfigFile) {
+    this.#sources = sources;
+    this.#file = file;
+    const whole = this.#check(fileSchema, file.values, (path) => file.place(path));
+    this.#checkNodeNames(whole?.nodes ?? {});
+    const own = whole?.nodes?.[sources.nodeName] ?? {};
+    this.#take(whole ?? {}, (key) => file.place([key]));
+    this.#take(own, (key) => `${file.place(["nodes", sources.nodeName, key])}`);
+    this.#takeRaw(valuesFromEnv(sources.env), envNameOf);
+    this.#takeRaw(sources.flags, flagNameOf);
+  }
+
+  fileHoldsSecret(): boolean {
+    const values = this.#file.values;
+    return typeof values === "object" && values !== null && "secret" in values;
+  }
+
+  #take(values: Partial<FileValues>, origin: (key: Key) => string): void {
+    for (const key of KEY_NAMES) {
+      if (values[key] === undefined) continue;
+      Object.assign(this.#values, { [key]: values[key] });
+      this.#origins[key] = origin(key);
+    }
+  }
+
+  #takeRaw(raw: Partial<Record<Key, unknown>>, origin: (key: Key) => string): void {
+    const given = Object.fromEntries(
+      Object.entries(raw).filter(([, value]) => value !== undefined),
+    );
+    const checked = this.#check(fileSchema, given, (path) => originOfPath(path, origin));
+    this.#take(checked ?? {}, origin);
+  }
+
+  #check<T>(schema: z.ZodType<T>, raw: unknown, place: (path: Path) => string): T | undefined {
+    const result = schema.safeParse(raw);
+    if (result.success) return result.data;
+    for (const issue of result.error.issues) this.problems.push(...problemsOf(issue, place));
+    return undefined;
+  }
+
+  #problem(key: Key, text: string, path: Path = [key]): void {
+    const origin = this.#origins[key];
+    const fromFile = origin === undefined || origin.startsWith(`${this.#sources.file}:`);
+    this.problems.push({
+      where: fromFile ? this.#file.place(path) : origin,
+      text: `${key}: ${text}`,
+    });
+  }
+
+  #checkNodeNames(nodes: Readonly<Record<string, unknown>>): void {
+    const names = Object.keys(nodes);
+    if (names.length > MAX_NODES) this.#problem("nodes", `has more than ${MAX_NODES} nodes`);
+    for (const name of names.slice(0, MAX_NODES)) {
+      if (isNodeName(name)) continue;
+      this.#problem(
+        "nodes",
+        `${JSON.stringify(name)} is no node name: use 1 to 63 of a-z 0-9 and -`,
+        ["nodes", name],
+      );
+    }
+  }
+
+  config(): Config | undefined {
+    const values = this.#values;
+    const folders = defaultFolders(this.#sources.env, this.#sources.uid);
+    const defaults = this.#defaults();
+    const name = values.name ?? this.#nameFromFile();
+    const networkKey = this.#networkKey();
+    const range = values.range ?? defaults.range;
+    if (
+      defaults === undefined ||
+      name === undefined ||
+      networkKey === undefined ||
+      range === undefined
+    )
+      return undefined;
+    const claims = this.#claims(range);
+    this.#checkOwnIp(range);
+    return {
+      name,
+      nodeName: this.#sources.nodeName,
+      networkKey,
+      bootstrap: values.bootstrap ?? [],
+      range,
+      leaseSeconds: values.lease ?? defaults.lease ?? 0,
+      mtu: values.mtu ?? "auto",
+      domain: values.domain,
+      listen: values.listen ?? defaults.listen ?? [],
+      interfaceName: values.interface ?? defaultInterface(name),
+      addressMode: values.address ?? "auto",
+      ip: values.ip,
+      claims,
+      cipher: values.cipher ?? "auto",
+      metricsPort: values.metrics ?? "off",
+      log: values.log ?? "info",
+      stateDir: values.state_dir ?? folders.stateDir,
+      runDir: values.run_dir ?? folders.runDir,
+      warnings: this.#warnings(),
+      origins: this.#allOrigins(),
+    };
+  }
+
+  #defaults(): Partial<FileValues> {
+    const written = KEY_NAMES.flatMap((key) => {
+      const text = KEYS[key].fallback;
+      return text === undefined ? [] : [[key, text]];
+    });
+    return fileSchema.parse(Object.fromEntries(written));
+  }
+
+  #nameFromFile(): string | undefined {
+    const stem = basename(this.#sources.file).replace(/\.ya?ml$/, "");
+    const named = fileSchema.shape.name.safeParse(stem);
+    if (named.success) return named.data;
+    this.#problem(
+      "name",
+      `is missing and the file's name is no network name: add a line name: lab`,
+    );
+    return undefined;
+  }
+
+  /** From `secret` or `secret_file`, whichever comes from the stronger source. */
+  #networkKey(): Uint8Array | undefined {
+    const { secret, secret_file: path } = this.#values;
+    if (secret !== undefined && path !== undefined && this.#sameSource("secret", "secret_file")) {
+      this.#problem("secret_file", "stands beside secret: keep one of the two");
+      return undefined;
+    }
+    const useFile =
+      path !== undefined && (secret === undefined || this.#isStronger("secret_file", "secret"));
+    const text = useFile ? this.#readSecretFile(path) : secret;
+    if (text === undefined) {
+      if (!useFile && this.problems.length === 0)
+        this.#problem(
+          "secret",
+          "is missing: make one with `weft init`, or copy the file from another machine of the network",
+        );
+      return undefined;
+    }
+    const check = parseNetworkKey(text);
+    if (check.ok) return check.key;
+    this.#problem(
+      useFile ? "secret_file" : "secret",
+      `the network key ${check.cause}: use one that \`weft init\` made`,
+    );
+    return undefined;
+  }
+
+  #readSecretFile(path: string): string | undefined {
+    try {
+      refuseOpenFile(path);
+      if (statSync(path).size <= 1_024) return readFileSync(path, "utf8");
+      this.#problem(
+        "secret_file",
+        `${path} is larger than a key: name a file with one line of base64`,
+      );
+    } catch (error) {
+      if (error instanceof WeftError) throw error;
+      this.#problem(
+        "secret_file",
+        `${path} cannot be read (${systemCodeOf(error) ?? messageOf(error)}): correct the path or its owner`,
+      );
+    }
+    return undefined;
+  }
+
+  #strength(key: Key): number {
+    const origin = this.#origins[key] ?? "";
+    return origin.startsWith("--") ? 3 : origin.startsWith("WEFT_") ? 2 : origin === "" ? 0 : 1;
+  }
+
+  #sameSource(a: Key, b: Key): boolean {
+    return this.#strength(a) === this.#strength(b);
+  }
+
+  #isStronger(a: Key, b: Key): boolean {
+    return this.#strength(a) > this.#strength(b);
+  }
+
+  #claims(range: Subnet): Claim[] {
+    const claims: Claim[] = [];
+    const byIp = new Map<Ip, string>();
+    for (const [name, node] of Object.entries(this.#values.nodes ?? {})) {
+      if (node.ip === undefined) continue;
+      const other = byIp.get(node.ip);
+      const fault =
+        other === undefined
+          ? ipFault(range, node.ip)
+          : `${node.ip} is claimed by ${other} too: give one of them another address`;
+      if (fault === undefined) claims.push({ name, ip: node.ip });
+      else this.#problem("nodes", fault, ["nodes", name, "ip"]);
+      byIp.set(node.ip, name);
+    }
+    return claims;
+  }
+
+  #checkOwnIp(range: Subnet): void {
+    const { address, ip } = this.#values;
+    const claimed = this.#values.nodes?.[this.#sources.nodeName]?.ip === ip;
+    if (address === "static" && ip === undefined)
+      this.#problem("address", "is static but there is no ip: add ip: ADDRESS");
+    if (ip === undefined || claimed) return;
+    const fault = ipFault(range, ip);
+    if (fault !== undefined) this.#problem("ip", fault);
+    else if (address !== "static")
+      this.#problem(
+        "ip",
+        `is set but address is ${address ?? "auto"}: set address: static, or claim it under nodes: ${this.#sources.nodeName}`,
+      );
+    const holder = Object.entries(this.#values.nodes ?? {}).find(([, node]) => node.ip === ip)?.[0];
+    if (holder !== undefined)
+      this.#problem("ip", `${ip} is claimed by ${holder}: choose another address`);
+  }
+
+  #warnings(): string[] {
+    const nodes = this.#values.nodes;
+    const listed = nodes === undefined || this.#sources.nodeName in nodes;
+    return listed
+      ? []
+      : [
+          `nodes: has no entry ${this.#sources.nodeName}: only the file's general keys apply to this machine`,
+        ];
+  }
+
+  #allOrigins(): Record<Key, string> {
+    const entries = KEY_NAMES.map((key) => [key, this.#origins[key] ?? "default"] as const);
+    return Object.fromEntries(entries) as Record<Key, string>;
+  }
+}
+
+/** Why nobody may hold this address; the first host address answers DHCP at every member. */
+function ipFault(range: Subnet, ip: Ip): string | undefined {
+  const first = ipv4Number(range.first);
+  if (!subnetContains(range, ip))
+    return `${ip} is outside the range ${subnetText(range)}: choose one inside`;
+  const offset = ipv4Number(ip) - first;
+  if (offset === 0) return `${ip} is the network's own address: choose another`;
+  if (offset === subnetSize(range) - 1) return `${ip} is the broadcast address: choose another`;
+  if (offset === 1)
+    return `${ip} is kept for DHCP itself: choose from ${ipv4FromNumber(first + 2)} upwards`;
+  return undefined;
+}
+
+function originOfPath(path: Path, origin: (key: Key) => string): string {
+  const key = KEY_NAMES.find((name) => name === path[0]);
+  return key === undefined ? String(path[0]) : origin(key);
+}
+
+/** zod's issues as lines for people. */
+function problemsOf(issue: z.core.$ZodIssue, place: (path: Path) => string): Problem[] {
+  const path = issue.path.map((part) => (typeof part === "number" ? part : String(part)));
+  const label = path
+    .map((part) => (typeof part === "number" ? `[${part + 1}]` : `.${part}`))
+    .join("")
+    .slice(1);
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      where: place([...path, key]),
+      text: unknownKeyText(key, path),
+    }));
+  }
+  if (issue.code === "custom") return [{ where: place(path), text: `${label}: ${issue.message}` }];
+  const what = path.length === 0 ? "the file" : label;
+  return [
+    {
+      where: place(path),
+      text: `${what}: must be a map of keys: write key: value lines, indented`,
+    },
+  ];
+}
+
+function unknownKeyText(key: string, path: Path): string {
+  const known: readonly string[] = path.length === 0 ? KEY_NAMES : NODE_KEY_NAMES;
+  const elsewhere =
+    path.length > 0 && KEY_NAMES.some((name) => name === key) && !(key in nodeSchema.shape);
+  if (elsewhere)
+    return `unknown key ${key} under ${path.join(".")}: it is the same for all members, write it at the top level`;
+  return `unknown key ${key}: did you mean ${nearestWord(key, known)}?`;
+}

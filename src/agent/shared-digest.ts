@@ -1,0 +1,37 @@
+/**
+ * Digest of what must be the same in every member's file: range, lease time, MTU, domain and claims.
+ * It travels in the handshake; members whose digests differ do not honour each other's claims.
+ */
+import { utf8 } from "../base/bytes.ts";
+import { subnetText } from "../base/net.ts";
+import type { Config } from "./config.ts";
+
+export const DIGEST_BYTES = 32;
+
+/** Version of the canonical form; another version never equals this one. */
+const FORM = 1;
+
+export type SharedPart = Pick<Config, "range" | "leaseSeconds" | "mtu" | "domain" | "claims">;
+
+/** @param blake2b (length, message) -> digest */
+export function sharedDigest(
+  blake2b: (length: number, message: Uint8Array) => Uint8Array,
+  shared: SharedPart,
+): Uint8Array {
+  return blake2b(DIGEST_BYTES, utf8(canonicalShared(shared)));
+}
+
+/** JSON with sorted keys and claims sorted by name: one text for one meaning. */
+export function canonicalShared(shared: SharedPart): string {
+  const claims = [...shared.claims]
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    .map(({ name, ip }) => [name, ip]);
+  return JSON.stringify({
+    claims,
+    domain: shared.domain ?? "",
+    form: FORM,
+    lease: shared.leaseSeconds,
+    mtu: shared.mtu,
+    range: subnetText(shared.range),
+  });
+}

@@ -1,0 +1,83 @@
+/** The command line as a function: arguments in, exit code out. */
+import yargs, { type Argv } from "yargs";
+import { EXIT, type ExitCode, messageOf, WeftError } from "../agent/errors.ts";
+import { packageVersion } from "../agent/version.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { addGlobalOptions } from "./options.ts";
+import { printable } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+export async function runCli(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  try {
+    return await dispatch(argv, terminal);
+  } catch (error) {
+    const failure =
+      error instanceof WeftError
+        ? error
+        : new WeftError("internal", `${messageOf(error)}: this is a bug in weft`);
+    terminal.err(failureText(failure));
+    if (
+      failure.code === "internal" &&
+      terminal.env["WEFT_LOG"] === "debug" &&
+      error instanceof Error
+    ) {
+      terminal.err(`${error.stack ?? ""}\n`);
+    }
+    return failure.exitCode;
+  }
+}
+
+/** One line a problem, each with the program's name in front. */
+export function failureText(failure: WeftError): string {
+  return failure.message
+    .split("\n")
+    .map((line) => `weft: ${printable(line)}\n`)
+    .join("");
+}
+
+async function dispatch(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok;
+  const run = async (command: Command, args: unknown): Promise<void> => {
+    code = await command.run({ terminal, args: args as CommandContext["args"] });
+  };
+  const parser = addGlobalOptions(yargs([...argv]))
+    .scriptName("weft")
+    .usage("$0 VERB [NETWORK]\n\nOne Ethernet for machines on different sites, without a server.")
+    .version(packageVersion())
+    .help()
+    .alias("h", "help")
+    .wrap(Math.min(terminal.columns, 100))
+    .parserConfiguration({ "parse-positional-numbers": false })
+    .strict()
+    .demandCommand(1, "say what to do: weft --help lists the verbs")
+    .recommendCommands()
+    .exitProcess(false)
+    .fail((text, error) => {
+      if (error instanceof WeftError) throw error;
+      throw error === undefined ? new WeftError("usage", usageText(text)) : error;
+    });
+  for (const command of COMMANDS) addCommand(parser, command, run);
+  await parser.parseAsync([...argv], {}, (_error, _args, output) => {
+    if (output !== "") terminal.out(`${output}\n`);
+  });
+  return code;
+}
+
+function addCommand(
+  parser: Argv<unknown>,
+  command: Command,
+  run: (command: Command, args: unknown) => Promise<void>,
+): void {
+  parser.command({
+    command: command.name,
+    aliases: [...(command.aliases ?? [])],
+    describe: command.describe,
+    builder: (inner: Argv) => command.options?.(inner) ?? inner,
+    handler: (args: unknown) => run(command, args),
+  });
+}
+
+function usageText(text: string): string {
+  return `${text.replace(/\s*\n\s*/g, " ")}: see weft --help`;
+}

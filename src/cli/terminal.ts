@@ -1,0 +1,37 @@
+/** What a command may touch of the process: replaced as a whole in tests. */
+import { hostname } from "node:os";
+import type { Env } from "../agent/paths.ts";
+
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+  readonly outIsTty: boolean;
+  readonly errIsTty: boolean;
+  readonly columns: number;
+  readonly env: Env;
+  readonly uid: number;
+  readonly hostname: string;
+  readonly cwd: string;
+  /** Aborted by SIGINT or SIGTERM: a command that waits ends with exit code 130. */
+  readonly interrupted: AbortSignal;
+}
+
+export function processTerminal(): Terminal {
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => interrupt.abort());
+  // A reader that went away (`weft peers | head`) ends the output, not the program with a stack.
+  process.stdout.on("error", () => process.exit(0));
+  return {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    outIsTty: process.stdout.isTTY === true,
+    errIsTty: process.stderr.isTTY === true,
+    columns: process.stdout.columns ?? 80,
+    env: process.env,
+    uid: process.getuid?.() ?? 0,
+    hostname: hostname(),
+    cwd: process.cwd(),
+    interrupted: interrupt.signal,
+  };
+}
