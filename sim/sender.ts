@@ -93,10 +93,7 @@ export class Sender {
     return undefined;
   }
 
-  sendControl(
-    session: Session,
-    command: Extract<EngineCommand, { op: "control" }>,
-  ): DropReason | undefined {
+  sendControl(session: Session, command: ControlCommand): DropReason | undefined {
     const path =
       command.path === undefined ? session.activePath() : session.paths.get(command.path);
     if (path === undefined) return "no-path";

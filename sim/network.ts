@@ -1,0 +1,98 @@
+/**
+ * The simulated internet: datagrams between endpoints with latency, loss, duplication and pairs that
+ * cannot talk. Everything is drawn from one seed.
+ */
+import type { Endpoint, Ip } from "../src/base/net.ts";
+import { endpointText } from "../src/base/net.ts";
+import { type Rng, unit } from "../src/base/rng.ts";
+import type { Millis } from "../src/base/time.ts";
+import type { Trace } from "./trace.ts";
+import type { World } from "./world.ts";
+
+export interface NetworkOptions {
+  readonly latencyMs: Millis;
+  /** Added uniformly on top, so datagrams overtake one another. */
+  readonly jitterMs: Millis;
+  readonly lossFraction: number;
+  readonly duplicateFraction: number;
+}
+
+export const CALM: NetworkOptions = {
+  latencyMs: 5,
+  jitterMs: 1,
+  lossFraction: 0,
+  duplicateFraction: 0,
+};
+
+type Receive = (from: Endpoint, bytes: Uint8Array) => void;
+
+export class Network {
+  readonly #world: World;
+  readonly #rng: Rng;
+  readonly #trace: Trace;
+  readonly #receivers = new Map<string, Receive>();
+  readonly #blocked = new Set<string>();
+  #options: NetworkOptions;
+  #partition = new Map<Ip, number>();
+
+  constructor(world: World, rng: Rng, trace: Trace, options: NetworkOptions) {
+    this.#world = world;
+    this.#rng = rng;
+    this.#trace = trace;
+    this.#options = options;
+  }
+
+  setOptions(options: NetworkOptions): void {
+    this.#options = options;
+  }
+
+  attach(endpoint: Endpoint, receive: Receive): void {
+    this.#receivers.set(endpointText(endpoint), receive);
+  }
+
+  detach(endpoint: Endpoint): void {
+    this.#receivers.delete(endpointText(endpoint));
+  }
+
+  /** No datagram passes between these two hosts, either way. */
+  block(a: Ip, b: Ip): void {
+    this.#blocked.add(pairOf(a, b));
+  }
+
+  unblock(a: Ip, b: Ip): void {
+    this.#blocked.delete(pairOf(a, b));
+  }
+
+  /** Hosts of different groups cannot talk; hosts in no group belong to group 0. */
+  partition(groups: ReadonlyMap<Ip, number>): void {
+    this.#partition = new Map(groups);
+  }
+
+  heal(): void {
+    this.#partition.clear();
+  }
+
+  send(from: Endpoint, to: Endpoint, bytes: Uint8Array): void {
+    const passes = this.#connects(from.ip, to.ip) && unit(this.#rng) >= this.#options.lossFraction;
+    this.#trace.record({ at: this.#world.now, from, to, bytes, lost: !passes });
+    if (!passes) return;
+    this.#deliverLater(from, to, bytes);
+    if (unit(this.#rng) < this.#options.duplicateFraction) this.#deliverLater(from, to, bytes);
+  }
+
+  #connects(a: Ip, b: Ip): boolean {
+    if (this.#blocked.has(pairOf(a, b))) return false;
+    return (this.#partition.get(a) ?? 0) === (this.#partition.get(b) ?? 0);
+  }
+
+  #deliverLater(from: Endpoint, to: Endpoint, bytes: Uint8Array): void {
+    const delay = this.#options.latencyMs + this.#options.jitterMs * unit(this.#rng);
+    this.#world.schedule(this.#world.now + delay, () => {
+      this.#receivers.get(endpointText(to))?.(from, bytes);
+    });
+  }
+}
+
+function pairOf(a: Ip, b: Ip): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`;
+}

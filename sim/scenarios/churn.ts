@@ -1,0 +1,117 @@
+/**
+ * The swarm: members join, crash, restart, freeze and are cut off for ten virtual minutes under loss,
+ * with options drawn from the seed; then everything heals and everything must hold within a bound.
+ *
+ *      |<---- faults, safety checked every second ---->|<-- heal, liveness bounded -->|
+ */
+import { below, type Rng, SeededRng, unit } from "../../src/base/rng.ts";
+import type { Millis } from "../../src/base/time.ts";
+import { checkBounds, checkLeases, checkOnline, checkRing } from "../checkers/invariants.ts";
+import { checkLookups, checkPings } from "../checkers/reachability.ts";
+import { Cluster, underlayIp } from "../cluster.ts";
+import type { Host } from "../host.ts";
+import { CALM, type NetworkOptions } from "../network.ts";
+import type { Run } from "../scenario.ts";
+
+export const FAULT_PHASE_MS: Millis = 600_000;
+/** After the last fault: detection, repair, renewed leases. */
+const HEAL_LIMIT_MS = 120_000;
+/** A conflict between two holders is settled within this long (docs/PROTOCOL.md, Leases). */
+const CONFLICT_LIMIT_MS = 60_000;
+const CHECK_EVERY_MS = 1_000;
+
+interface Swarm {
+  readonly size: number;
+  readonly network: NetworkOptions;
+  /** Mean time between faults. */
+  readonly faultEveryMs: Millis;
+  readonly withPartitions: boolean;
+}
+
+export function runChurn(seed: number, phaseMs: Millis = FAULT_PHASE_MS): Run {
+  const rng = new SeededRng(seed, 0xc0ffee);
+  const swarm = drawSwarm(rng);
+  const bootstrap = swarm.size > 3 ? [0, 1] : [0];
+  const cluster = new Cluster({ seed, size: swarm.size, network: swarm.network, bootstrap });
+  cluster.host(0).start();
+  const failures = playFaults(cluster, rng, swarm, phaseMs);
+  if (failures.length === 0) failures.push(...heal(cluster));
+  return { cluster, failures };
+}
+
+function drawSwarm(rng: Rng): Swarm {
+  return {
+    size: 2 + below(rng, 31),
+    network: {
+      latencyMs: 1 + below(rng, 60),
+      jitterMs: below(rng, 20),
+      lossFraction: [0, 0, 0.01, 0.05][below(rng, 4)] ?? 0,
+      duplicateFraction: [0, 0.01][below(rng, 2)] ?? 0,
+    },
+    faultEveryMs: 4_000 + below(rng, 40_000),
+    withPartitions: below(rng, 4) === 0,
+  };
+}
+
+function playFaults(cluster: Cluster, rng: Rng, swarm: Swarm, phaseMs: Millis): string[] {
+  let nextFault = 1_000;
+  let conflictSince: Millis | undefined;
+  while (cluster.world.now < phaseMs) {
+    cluster.world.runUntil(cluster.world.now + CHECK_EVERY_MS);
+    if (cluster.world.now >= nextFault) {
+      playFault(cluster, rng, swarm);
+      nextFault = cluster.world.now + swarm.faultEveryMs * (0.5 + unit(rng));
+    }
+    const broken = checkBounds(cluster.up);
+    if (broken.length > 0) return broken;
+    const conflicts = checkLeases(cluster.up);
+    conflictSince = conflicts.length === 0 ? undefined : (conflictSince ?? cluster.world.now);
+    if (conflictSince !== undefined && cluster.world.now - conflictSince > CONFLICT_LIMIT_MS) {
+      return conflicts.map((conflict) => `${conflict} for over ${CONFLICT_LIMIT_MS / 1000} s`);
+    }
+  }
+  return [];
+}
+
+function playFault(cluster: Cluster, rng: Rng, swarm: Swarm): void {
+  const host = cluster.host(below(rng, swarm.size));
+  if (!host.isUp) return host.start();
+  const draw = below(rng, 10);
+  if (draw < 3) host.crash();
+  else if (draw < 4) host.command({ name: "stop" });
+  else if (draw < 5) freezeFor(cluster, host, 2_000 + below(rng, 60_000));
+  else if (draw < 6 && swarm.withPartitions) partition(cluster, rng);
+  else if (draw < 7) cluster.network.heal();
+  else startOne(cluster);
+}
+
+function startOne(cluster: Cluster): void {
+  cluster.hosts.find((host) => !host.isUp)?.start();
+}
+
+function freezeFor(cluster: Cluster, host: Host, ms: Millis): void {
+  host.freeze();
+  cluster.world.schedule(cluster.world.now + ms, () => host.thaw());
+}
+
+function partition(cluster: Cluster, rng: Rng): void {
+  const groups = cluster.hosts.map((_, i): [string, number] => [underlayIp(i), below(rng, 2)]);
+  cluster.network.partition(new Map(groups));
+}
+
+function heal(cluster: Cluster): string[] {
+  cluster.network.heal();
+  cluster.network.setOptions(CALM);
+  for (const host of cluster.hosts) {
+    host.thaw();
+    host.start();
+  }
+  const wrong = () => [
+    ...checkRing(cluster.up),
+    ...checkOnline(cluster.up),
+    ...checkBounds(cluster.up),
+  ];
+  cluster.world.runUntilHolds(() => wrong().length === 0, HEAL_LIMIT_MS, 500);
+  const failures = wrong();
+  return failures.length > 0 ? failures : [...checkLookups(cluster), ...checkPings(cluster)];
+}
