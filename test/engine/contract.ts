@@ -1,0 +1,38 @@
+/**
+ * One body of tests for every implementation of `Engine` (src/base/engine.ts, docs/WIRE.md). A test
+ * waits for an event, never for a time; "nothing came" is shown by something later that did come.
+ */
+import { afterEach, beforeEach, describe } from "vitest";
+import { commandContract } from "./contract-commands.ts";
+import { datagramContract } from "./contract-datagrams.ts";
+import { filterContract } from "./contract-filter.ts";
+import { keysContract } from "./contract-keys.ts";
+import { relayContract } from "./contract-relay.ts";
+import { sealedContract } from "./contract-sealed.ts";
+import { tapContract } from "./contract-tap.ts";
+import type { Lab } from "./lab.ts";
+
+/** Declares the suite; `makeLab` gives a fresh world for each test. */
+export function engineContract(name: string, makeLab: () => Lab): void {
+  let current: Lab | undefined;
+  const lab = (): Lab => {
+    if (current === undefined) throw new Error("no lab outside a test");
+    return current;
+  };
+  describe(`engine contract: ${name}`, () => {
+    beforeEach(() => {
+      current = makeLab();
+    });
+    afterEach(async () => {
+      await current?.close();
+      current = undefined;
+    });
+    describe("commands", () => commandContract(lab));
+    describe("frames from the TAP", () => tapContract(lab));
+    describe("keys", () => keysContract(lab));
+    describe("sealed datagrams", () => sealedContract(lab));
+    describe("datagrams of no session, paths, control", () => datagramContract(lab));
+    describe("relay", () => relayContract(lab));
+    describe("filter", () => filterContract(lab));
+  });
+}

@@ -1,0 +1,4 @@
+import { engineContract } from "./contract.ts";
+import { SoftwareLab } from "./software-lab.ts";
+
+engineContract("software", () => new SoftwareLab());
