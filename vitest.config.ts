@@ -1,9 +1,10 @@
 import { defineConfig } from "vitest/config";
 
+/** Unit, property and addon tests; the simulator and the kernel have configurations of their own. */
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/netns/**", "node_modules/**"],
+    exclude: ["test/netns/**", "test/sim/**", "node_modules/**"],
     testTimeout: 60_000,
     pool: "forks",
     maxWorkers: 2,

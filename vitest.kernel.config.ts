@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+/** Real agents on a real kernel: one file at a time, so that they do not take each other's processor. */
+export default defineConfig({
+  test: {
+    include: ["test/netns/**/*.test.ts"],
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
+    pool: "forks",
+    fileParallelism: false,
+  },
+});
