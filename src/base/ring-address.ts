@@ -10,9 +10,12 @@ export const ADDRESS_BYTES = 20;
 const SIZE = 1n << 160n;
 const MASK = SIZE - 1n;
 
-/** Big endian, so that the order of hex strings is the order of addresses. */
+/**
+ * Big endian, so that the order of hex strings is the order of addresses. No bytes at all, as a
+ * `ByteReader` gives past the end, are 0 and no exception.
+ */
 export function addressFromBytes(bytes: Uint8Array): RingAddress {
-  return BigInt(`0x${toHex(bytes.subarray(0, ADDRESS_BYTES))}`);
+  return BigInt(`0x0${toHex(bytes.subarray(0, ADDRESS_BYTES))}`);
 }
 
 export function addressToBytes(address: RingAddress): Uint8Array {
