@@ -102,7 +102,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     this.#timers.set("traffic", now + TRAFFIC_REPORT_MS);
     this.#startedAt = now;
     const { links, leases } = this.#parts;
-    links.handle(now, { kind: "wall", wallSeconds: this.#config.wallSeconds });
+    this.#tellWall(now, this.#config.wallSeconds);
     this.#tellEndpoints(now);
     leases.handle(now, { kind: "restore", leases: this.#leases });
     leases.handle(now, { kind: "phase", phase: "waiting" });
@@ -120,7 +120,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "timeout":
         return this.#timeout(now);
       case "wall":
-        return this.#parts.links.handle(now, input);
+        return this.#tellWall(now, input.wallSeconds);
       case "bootstrap":
         return this.#bootstrap.setFile(now, input.endpoints);
       case "local-endpoints":
@@ -244,6 +244,11 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     if (known.some((other) => sameEndpoint(other, endpoint))) return;
     this.#reflexive = [endpoint, ...this.#reflexive].slice(0, REFLEXIVE_MAX);
     this.#tellEndpoints(now);
+  }
+
+  #tellWall(now: Millis, wallSeconds: number): void {
+    this.#parts.links.handle(now, { kind: "wall", wallSeconds });
+    this.#parts.dht.handle(now, { kind: "wall", wallSeconds });
   }
 
   #tellEndpoints(now: Millis): void {

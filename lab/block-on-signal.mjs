@@ -1,0 +1,5 @@
+/** Preloaded into an agent by a kernel test: SIGUSR2 blocks its JS loop for three seconds. */
+process.on("SIGUSR2", () => {
+  const end = performance.now() + 3_000;
+  while (performance.now() < end);
+});
