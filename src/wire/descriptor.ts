@@ -24,8 +24,8 @@ const LAYER_4 = ["other", "tcp", "udp"] as const;
 export type BodyKind = (typeof KINDS)[number];
 export type Layer4 = (typeof LAYER_4)[number];
 
-/** A frame takes two bytes at least, so a datagram cannot hold more than this of them. */
-const MAX_AGGREGATE = 8_192;
+/** 65,535 bytes of plaintext in records of six bytes at least. */
+const MAX_AGGREGATE = 10_922;
 
 export interface Descriptor {
   readonly kind: BodyKind;
