@@ -1,31 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { utf8 } from "../../src/base/bytes.ts";
+import { toHex, utf8 } from "../../src/base/bytes.ts";
 import { deriveClusterKeys, handshakePrologue } from "../../src/crypto/cluster-keys.ts";
 import { identityFromSeed } from "../../src/crypto/identity.ts";
 import { deriveRekey, deriveSession, directionsFor } from "../../src/crypto/session-keys.ts";
 import { suite } from "../support/suite.ts";
-import { spaced } from "../support/vectors.ts";
+import { hex, spaced } from "../support/vectors.ts";
 
 const networkKey = Uint8Array.from({ length: 32 }, (_, i) => i);
 
 describe("cluster keys", () => {
   it("golden", () => {
     const keys = deriveClusterKeys(suite, networkKey);
-    expect({
-      networkId: spaced(keys.networkId),
-      psk: spaced(keys.psk),
-      mac1Key: spaced(keys.mac1Key),
-      signing: spaced(keys.signing.publicKey),
-      saltKey: spaced(keys.saltKey),
-    }).toMatchInlineSnapshot(`
-      {
-        "mac1Key": "ad a3 5a df f2 24 b6 f3 a8 a6 62 56 be 26 c3 34 b0 d1 d0 ee e2 a3 66 b5 c6 07 74 15 68 51 39 92",
-        "networkId": "a1 a7 26 11 dd d3 e7 7d 90 bc ea 82 8d cb 97 16",
-        "psk": "5d 4d 48 7d f3 ad cc f7 4e 0d 72 18 50 60 07 40 ca 46 6f 1c 86 c5 72 4c 51 93 8f ef 0f 72 d9 15",
-        "saltKey": "c8 2d e7 ad 9c 5a 76 ec ae 92 08 f2 90 a0 66 01 0d d3 8c a4 44 7b e0 bb 5c 61 75 25 7e 80 8b 41",
-        "signing": "d6 e8 86 75 f9 49 d3 78 42 93 b5 8b a0 ca 57 81 ab b5 4a bf 0b e2 0d 6f 86 63 16 76 1e 7e d5 0a",
-      }
-    `);
+    const golden: readonly (readonly [Uint8Array, string])[] = [
+      [keys.networkId, "a1a72611ddd3e77d90bcea828dcb9716"],
+      [keys.psk, "5d4d487df3adccf74e0d721850600740ca466f1c86c5724c51938fef0f72d915"],
+      [keys.mac1Key, "ada35adff224b6f3a8a66256be26c334b0d1d0eee2a366b5c607741568513992"],
+      [keys.signing.publicKey, "d6e88675f949d3784293b58ba0ca5781abb54abf0be20d6f866316761e7ed50a"],
+      [keys.saltKey, "c82de7ad9c5a76ecae9208f290a066010dd38ca4447be0bb5c6175257e808b41"],
+    ];
+    for (const [bytes, text] of golden) expect(toHex(bytes)).toBe(text);
   });
 
   it("each is another when one bit of the network key changes", () => {
@@ -69,19 +62,13 @@ describe("session keys", () => {
   });
 
   it("golden", () => {
-    expect({
-      key: spaced(ours.fromInitiator.key),
-      saltOut: spaced(ours.fromInitiator.salt),
-      saltIn: spaced(ours.fromResponder.salt),
-      chain: spaced(ours.chain),
-    }).toMatchInlineSnapshot(`
-      {
-        "chain": "d4 47 35 de 75 27 08 4f 6f 08 78 27 c2 4a 76 f9 f3 e2 3f 49 1a 17 b8 b2 21 d9 32 29 b0 47 18 3a",
-        "key": "01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01",
-        "saltIn": "bd 7e 3f 2f",
-        "saltOut": "6b b8 40 06",
-      }
-    `);
+    const golden: readonly (readonly [Uint8Array, string])[] = [
+      [ours.fromInitiator.key, "0101010101010101010101010101010101010101010101010101010101010101"],
+      [ours.fromInitiator.salt, "6bb84006"],
+      [ours.fromResponder.salt, "bd7e3f2f"],
+      [ours.chain, "d44735de7527084f6f087827c24a76f9f3e23f491a17b8b221d93229b047183a"],
+    ];
+    for (const [bytes, text] of golden) expect(toHex(bytes)).toBe(text);
   });
 
   it("a rekey depends on chain, secret and transcript, and gives four different values", () => {
@@ -100,6 +87,11 @@ describe("session keys", () => {
     expect(base.fromInitiator.key.length).toBe(32);
     expect(base.fromInitiator.salt.length).toBe(4);
     expect(base.chain.length).toBe(32);
-    expect(spaced(base.chain)).toMatchInlineSnapshot(`"30 cb 15 7c b9 0d 6b 7b 06 a9 26 1c 69 6f e4 7e e2 c6 67 5b 9b 24 6f 2c ac 74 6f 84 36 72 a9 01"`);
+    expect(base.chain).toEqual(
+      hex(`
+      30 cb 15 7c b9 0d 6b 7b 06 a9 26 1c 69 6f e4 7e e2 c6 67 5b 9b 24 6f 2c ac 74 6f
+      84 36 72 a9 01
+    `),
+    );
   });
 });
