@@ -15,8 +15,8 @@
  *       issuer 32 B (Ed25519)
  *       signature 64 B by the issuer over everything before it
  *
- * One value has one encoding: order, lengths and zero bits are checked, so a certificate cannot be
- * changed into another that says the same. A chain would be another version byte around two of them.
+ * One value has one encoding: order, lengths and zero bits are checked, so a certificate cannot
+ * be changed into another that says the same. A chain would be another version byte around two.
  */
 import { assert } from "../base/assert.ts";
 import { asciiText, ByteReader, ByteWriter, compareBytes, utf8 } from "../base/bytes.ts";

@@ -4,8 +4,8 @@
  *
  *   XX:   -> e     <- e, ee, s, es     -> s, se          XXpsk3 adds psk at the end of message 3
  *
- * With a psk every `e` is also mixed into the key (section 9.2), so message 1 ends in a tag. That key
- * is public, the tag finds damage only; the psk itself is proven by message 3.
+ * With a psk every `e` is also mixed into the key (section 9.2), so message 1 ends in a tag. That
+ * key is public, the tag finds damage only; the psk itself is proven by message 3.
  */
 import { assert } from "../base/assert.ts";
 import { concat, utf8 } from "../base/bytes.ts";

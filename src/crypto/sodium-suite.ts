@@ -91,7 +91,7 @@ function signatures(sodium: Sodium): Pick<CryptoSuite, "signingKeyPair" | "sign"
   };
 }
 
-/** libsodium's binding throws when an input from outside is refused; lengths were checked before. */
+/** libsodium's binding throws when it refuses an input; lengths of our own were checked before. */
 function attempt(run: () => Uint8Array): Uint8Array | undefined {
   try {
     return run();

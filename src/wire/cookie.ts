@@ -1,7 +1,7 @@
 /**
  * The two short answers to a handshake message: "prove your address" and "we cannot talk".
  *
- *   cookie           195 | 0 u8 | 0 u16 | receiver u32 | nonce 16 B | sealed cookie 32 B | mac1 | mac2
+ *   cookie           195 | 0 u8 | 0 u16 | receiver u32 | nonce 16 B | sealed 32 B | mac1 | mac2
  *   version refused  196 | major u8 | 0 u16 | receiver u32 | mac1 | mac2
  *
  * `receiver` is the sender index of the message answered. Both are no longer than any handshake
