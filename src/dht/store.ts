@@ -1,0 +1,268 @@
+import { compareBytes, equalBytes, toHex } from "../base/bytes.ts";
+import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
+import type { Millis } from "../base/time.ts";
+import { RECORD_OVERHEAD_BYTES } from "../wire/record.ts";
+import { renewalsToAttest } from "./attestation.ts";
+import { Quota } from "./quota.ts";
+import {
+  BY_CLASS,
+  BY_HASH,
+  BY_MERIT,
+  type CheckedRecord,
+  compareAge,
+  type RecordRules,
+} from "./record-rule.ts";
+import { VersionMemory } from "./version-memory.ts";
+
+/** A record in the store. */
+export interface Held extends CheckedRecord {
+  readonly expiresAt: Millis;
+  /** The renewal count this replica vouches for; fixed when it came, so that a repeat gets the same. */
+  readonly vouchedRenewals: number;
+}
+
+export type OfferMode = "create" | "put" | "merge";
+
+/** What the store did with an offer. `held` is what stands under the key now, or what was in the way. */
+export type Verdict =
+  | { readonly status: "stored"; readonly held: Held; readonly before: Held | undefined }
+  | { readonly status: "exists"; readonly held: Held }
+  | { readonly status: "stale"; readonly held: Held | undefined }
+  | { readonly status: "refused" };
+
+/**
+ * How long a tombstone is shown to others: many repair rounds, so that a replica that missed it
+ * learns of it and does not bring the record back.
+ */
+const GRAVE_MS = 3_600_000;
+/** Tombstones kept per key; the answer to a get shows as many. */
+const GRAVES_PER_KEY = 3;
+/** Map entries, objects and digests around a record's own bytes. */
+const BOOKKEEPING_BYTES = 128;
+
+interface Slot {
+  live: Held | undefined;
+  graves: Held[];
+}
+
+/**
+ * The records one replica keeps: at most one live record per key, beside the tombstones of what was
+ * removed. Lives are counted on the caller's monotonic clock. Bounded by Quota and VersionMemory.
+ */
+export class Store {
+  readonly #rules: RecordRules;
+  readonly #slots = new Map<RingAddress, Slot>();
+  readonly #quota = new Quota();
+  readonly #memory = new VersionMemory();
+
+  constructor(rules: RecordRules) {
+    this.#rules = rules;
+  }
+
+  size(): { records: number; bytes: number } {
+    return { records: this.#quota.records, bytes: this.#quota.bytes };
+  }
+
+  /** The live record of a key; undefined when absent, removed or expired. */
+  live(now: Millis, key: RingAddress): Held | undefined {
+    return this.#slot(now, key)?.live;
+  }
+
+  /** Live record and tombstones of a key, live first. */
+  all(now: Millis, key: RingAddress): Held[] {
+    const slot = this.#slot(now, key);
+    if (slot === undefined) return [];
+    return slot.live === undefined ? [...slot.graves] : [slot.live, ...slot.graves];
+  }
+
+  /** Keys in no particular order; expired ones may still be among them. */
+  keys(): IterableIterator<RingAddress> {
+    return this.#slots.keys();
+  }
+
+  /** True when offering this very record again would change nothing. */
+  knows(now: Millis, record: CheckedRecord["record"]): boolean {
+    const held = this.all(now, record.key);
+    if (held.some((one) => equalBytes(one.record.signature, record.signature))) return true;
+    const newest = this.#memory.newest(now, memoryName(record));
+    return newest !== undefined && compareAge(record, newest) < 0;
+  }
+
+  /**
+   * @param remainingMs rest of its life; create and put pass the whole ttl
+   */
+  offer(now: Millis, checked: CheckedRecord, mode: OfferMode, remainingMs: Millis): Verdict {
+    const slot = this.#slot(now, checked.record.key);
+    if (checked.record.ttlSeconds === 0) return this.#bury(now, checked);
+    const live = slot?.live;
+    if (live !== undefined && !isSameSigner(live, checked)) {
+      const clash = this.#settle(now, live, checked, mode);
+      if (clash !== undefined) return clash;
+    } else {
+      const stale = this.#olderThanKnown(now, checked, live, mode);
+      if (stale !== undefined) return stale;
+    }
+    return this.#keep(now, checked, live, now + Math.max(0, remainingMs));
+  }
+
+  /** Forgets what expired; called now and then so that unasked keys go too. */
+  sweep(now: Millis): void {
+    for (const key of [...this.#slots.keys()]) this.#slot(now, key);
+    this.#memory.sweep(now);
+  }
+
+  /** Hands a key to others: it is no longer this node's to keep. */
+  drop(key: RingAddress): void {
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return;
+    for (const held of [...(slot.live ? [slot.live] : []), ...slot.graves]) this.#release(held);
+    this.#slots.delete(key);
+  }
+
+  /** The slot without what expired; removed when nothing is left in it. */
+  #slot(now: Millis, key: RingAddress): Slot | undefined {
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return undefined;
+    if (slot.live !== undefined && slot.live.expiresAt <= now) {
+      this.#release(slot.live);
+      slot.live = undefined;
+    }
+    if (slot.graves.some((grave) => grave.expiresAt <= now)) {
+      for (const grave of slot.graves) if (grave.expiresAt <= now) this.#release(grave);
+      slot.graves = slot.graves.filter((grave) => grave.expiresAt > now);
+    }
+    if (slot.live !== undefined || slot.graves.length > 0) return slot;
+    this.#slots.delete(key);
+    return undefined;
+  }
+
+  /** Another signer holds the key: undefined when the newcomer may displace it. */
+  #settle(
+    now: Millis,
+    live: Held,
+    checked: CheckedRecord,
+    mode: OfferMode,
+  ): Verdict | undefined {
+    const newest = this.#memory.newest(now, memoryName(checked.record));
+    // It was here and is not any more (expired, removed, beaten): a late copy is no news.
+    if (newest !== undefined && compareAge(checked.record, newest) <= 0) {
+      return { status: "exists", held: live };
+    }
+    const order = this.#rules[checked.record.kind].compare(checked, live);
+    const needed = { create: BY_CLASS, put: BY_MERIT, merge: BY_HASH }[mode];
+    return order <= -needed ? undefined : { status: "exists", held: live };
+  }
+
+  #olderThanKnown(
+    now: Millis,
+    checked: CheckedRecord,
+    live: Held | undefined,
+    mode: OfferMode,
+  ): Verdict | undefined {
+    const newest = this.#memory.newest(now, memoryName(checked.record));
+    if (newest === undefined) return undefined;
+    const order = compareAge(checked.record, newest);
+    if (order > 0) return undefined;
+    const known = live ?? this.#graveOf(checked);
+    if (order < 0 || live === undefined) return { status: "stale", held: known };
+    if (equalBytes(live.digest, checked.digest)) {
+      return { status: "stored", held: live, before: live };
+    }
+    // One signer, two records of one version: every replica settles on the same one.
+    const wins = mode === "merge" && compareBytes(checked.digest, live.digest) < 0;
+    return wins ? undefined : { status: "stale", held: live };
+  }
+
+  #graveOf(checked: CheckedRecord): Held | undefined {
+    const graves = this.#slots.get(checked.record.key)?.graves ?? [];
+    return graves.find((grave) => isSameSigner(grave, checked));
+  }
+
+  #keep(now: Millis, checked: CheckedRecord, live: Held | undefined, expiresAt: Millis): Verdict {
+    const cost = costOf(checked);
+    const freed = live === undefined ? 0 : costOf(live);
+    if (live !== undefined) this.#release(live);
+    if (!this.#quota.take(signerName(checked), cost, isAttested(checked))) {
+      if (live !== undefined) this.#quota.take(signerName(live), freed, isAttested(live));
+      return { status: "refused" };
+    }
+    const held: Held = { ...checked, expiresAt, vouchedRenewals: vouchFor(now, checked, live) };
+    const slot = this.#slots.get(checked.record.key) ?? { live: undefined, graves: [] };
+    slot.live = held;
+    this.#slots.set(checked.record.key, slot);
+    this.#memory.remember(memoryName(checked.record), checked.record, expiresAt);
+    return { status: "stored", held, before: live };
+  }
+
+  /** A tombstone removes its signer's record, never another's. */
+  #bury(now: Millis, checked: CheckedRecord): Verdict {
+    const { record } = checked;
+    const slot = this.#slots.get(record.key) ?? { live: undefined, graves: [] };
+    const newest = this.#memory.newest(now, memoryName(record));
+    const known = slot.graves.find((grave) => isSameSigner(grave, checked));
+    if (newest !== undefined && compareAge(record, newest) <= 0) {
+      const same = known !== undefined && equalBytes(known.digest, checked.digest);
+      if (same) return { status: "stored", held: known, before: known };
+      const live = slot.live !== undefined && isSameSigner(slot.live, checked);
+      return { status: "stale", held: live ? slot.live : known };
+    }
+    const before = slot.live !== undefined && isSameSigner(slot.live, checked) ? slot.live : known;
+    const held: Held = { ...checked, expiresAt: now + GRAVE_MS, vouchedRenewals: 0 };
+    this.#memory.remember(memoryName(record), record, held.expiresAt);
+    if (slot.live !== undefined && isSameSigner(slot.live, checked)) {
+      this.#release(slot.live);
+      slot.live = undefined;
+    }
+    this.#addGrave(slot, held);
+    if (slot.live !== undefined || slot.graves.length > 0) this.#slots.set(record.key, slot);
+    else this.#slots.delete(record.key);
+    return { status: "stored", held, before };
+  }
+
+  #addGrave(slot: Slot, held: Held): void {
+    for (const grave of slot.graves) if (isSameSigner(grave, held)) this.#release(grave);
+    slot.graves = slot.graves.filter((grave) => !isSameSigner(grave, held));
+    if (!this.#quota.take(signerName(held), costOf(held), false)) return;
+    slot.graves.unshift(held);
+    for (const grave of slot.graves.splice(GRAVES_PER_KEY)) this.#release(grave);
+  }
+
+  #release(held: Held): void {
+    this.#quota.give(signerName(held), costOf(held), isAttested(held));
+  }
+}
+
+export function isSameSigner(a: CheckedRecord, b: CheckedRecord): boolean {
+  return equalBytes(a.record.signer, b.record.signer);
+}
+
+/** Whole seconds left, at least 1 while it lives; a tombstone has none. */
+export function remainingSeconds(now: Millis, held: Held): number {
+  if (held.record.ttlSeconds === 0) return 0;
+  const seconds = Math.ceil((held.expiresAt - now) / 1000);
+  return Math.max(1, Math.min(held.record.ttlSeconds, seconds));
+}
+
+/** The age of the version before counts on the record's own life, not on when it came here. */
+function vouchFor(now: Millis, checked: CheckedRecord, before: Held | undefined): number {
+  const same = before !== undefined && isSameSigner(before, checked) ? before : undefined;
+  const age = same && same.record.ttlSeconds - (same.expiresAt - now) / 1000;
+  return renewalsToAttest(checked.standing.renewals, checked.record.ttlSeconds, age);
+}
+
+function costOf(checked: CheckedRecord): number {
+  const own = RECORD_OVERHEAD_BYTES + checked.record.body.length;
+  return own + checked.signer.bytes.length + BOOKKEEPING_BYTES;
+}
+
+function isAttested(checked: CheckedRecord): boolean {
+  return checked.standing.renewals > 0;
+}
+
+function signerName(checked: CheckedRecord): string {
+  return toHex(checked.record.signer);
+}
+
+function memoryName(record: CheckedRecord["record"]): string {
+  return `${toHex(addressToBytes(record.key))}${toHex(record.signer)}`;
+}

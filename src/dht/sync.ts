@@ -1,0 +1,329 @@
+import { equalBytes } from "../base/bytes.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import { jitter, type Rng } from "../base/rng.ts";
+import { type Millis, TimerTable } from "../base/time.ts";
+import type { RingView } from "../ring/ring.ts";
+import {
+  type Carried,
+  DIGEST_BYTES,
+  type DhtRequest,
+  MAX_PAGE_RECORDS,
+  type SyncPage,
+} from "../wire/dht-messages.ts";
+import { RECORD_OVERHEAD_BYTES } from "../wire/record.ts";
+import type { RecordCheck } from "./record-check.ts";
+import { membersOf, quorumOf, replicasOf, sameSet, windowAround } from "./replica-set.ts";
+import { type Held, isSameSigner, remainingSeconds, type Store } from "./store.ts";
+
+/** Ring neighbours a side, as in RingView. */
+const SIDES = 4;
+/** A page that got lost is asked for again; a dead peer leaves the view and is not asked. */
+const ASK_AGAIN_MS = 500;
+/** Comparing digests costs a few hundred bytes a peer: often enough to outlive two lost messages. */
+const REPAIR_MS = 30_000;
+/** How long a node counts someone who asked to sync as a member before the ring says so. */
+const NEWCOMER_MS = 2_000;
+/** More than join between two views at one place of the ring. */
+const MAX_NEWCOMERS = 8;
+/** After the ring has been quiet this long, others hold what is no longer this node's. */
+const DROP_AFTER_MS = 300_000;
+/** A page's records: with certificates it stays far below 64 KiB, the largest control message. */
+const PAGE_BYTES = 24_576;
+
+type SyncRequest = Extract<DhtRequest, { op: "sync" }>;
+
+/** What one replica set is, seen from here, and whether this node may speak as a member of it. */
+export interface ReplicaState {
+  /** ascending, at most five */
+  readonly view: readonly RingAddress[];
+  readonly isMember: boolean;
+  /** False: this node does not know enough to answer ("syncing"). */
+  readonly ready: boolean;
+}
+
+export interface SyncOptions {
+  readonly rng: Rng;
+  readonly self: RingAddress;
+  readonly store: Store;
+  readonly check: RecordCheck;
+  readonly send: (to: RingAddress, request: SyncRequest) => void;
+  /** A record came that beat another signer's. */
+  readonly onClash: (winner: Held, loser: Held) => void;
+}
+
+/** One peer in the current round: the page we wait for, or done. */
+interface Pull {
+  cursor: RingAddress;
+  askedAt: Millis;
+  done: boolean;
+}
+
+/**
+ * Keeps a replica's range complete. With every change of the view the node asks all its neighbours
+ * for what it should hold by its new view; the same question every 30 s is the repair.
+ *
+ * Whether the node may answer for a key follows from three sets (old = when it last had heard from
+ * all its neighbours, new = now, others = new without itself):
+ *
+ *   in old, and any new quorum still meets any old one     ready
+ *   in old, but the set shrank too fast for that           ready after all others answered
+ *   not in old                                             ready after a quorum of the others that
+ *                                                          were complete answered, or all of them
+ *
+ * So an acknowledged write is known to some ready member of each later quorum.
+ */
+export class Sync {
+  readonly #options: SyncOptions;
+  readonly #timers = new TimerTable<"ask" | "repair">();
+  /** What the ring says, self included, ascending. */
+  #members: RingAddress[];
+  #stable = false;
+  #lone = false;
+  /** Members when the last round was complete; undefined: never yet. */
+  #settled: RingAddress[] | undefined;
+  #newcomers = new Map<RingAddress, Millis>();
+  #pulls = new Map<RingAddress, Pull>();
+  /** Who answered a whole round since the view changed; true: it was complete itself. */
+  #heard = new Map<RingAddress, boolean>();
+  #round = 0;
+  #changedAt: Millis = 0;
+
+  constructor(options: SyncOptions) {
+    this.#options = options;
+    this.#members = [options.self];
+  }
+
+  get members(): readonly RingAddress[] {
+    return this.#members;
+  }
+
+  get isLone(): boolean {
+    return this.#lone && this.#members.length === 1;
+  }
+
+  /** @returns true when the set of members is another one */
+  setView(now: Millis, view: RingView): boolean {
+    const members = membersOf(view);
+    const changed = !sameSet(members, this.#members);
+    this.#members = members;
+    this.#stable = view.stable;
+    for (const member of members) this.#newcomers.delete(member);
+    if (changed) {
+      this.#changedAt = now;
+      this.#heard.clear();
+      this.#startRound(now);
+    }
+    this.#settle();
+    return changed;
+  }
+
+  /** Alone, the node holds all there is: it is complete by definition. */
+  setLone(lone: boolean): void {
+    this.#lone = lone;
+    this.#settle();
+  }
+
+  deadline(): Millis {
+    return this.#timers.deadline();
+  }
+
+  timeout(now: Millis): void {
+    for (const name of this.#timers.takeExpired(now)) {
+      if (name === "repair") this.#repair(now);
+      else this.#askAgain(now);
+    }
+  }
+
+  replicaState(now: Millis, key: RingAddress): ReplicaState {
+    const view = replicasOf(this.#effectiveMembers(now), key);
+    const isMember = view.includes(this.#options.self);
+    return { view, isMember, ready: isMember && this.#isReady(key, view) };
+  }
+
+  /** A peer asks for what it should hold by its own view, given in the request. */
+  serve(now: Millis, request: SyncRequest): SyncPage {
+    this.#welcome(now, request.requester);
+    const shared = this.#sharedWith(now, request.members, request.requester);
+    const head = { form: "page", request: request.request, key: request.key } as const;
+    const informed = this.#isInformed();
+    if (request.key === 0n && equalBytes(digestOf(shared), request.digest)) {
+      return { ...head, informed, same: true, next: undefined, carried: [] };
+    }
+    return { ...head, informed, same: false, ...cutPage(now, shared, request.key) };
+  }
+
+  /** A page this node asked for. @returns true when it may have made a key ready */
+  accept(now: Millis, from: RingAddress, page: SyncPage): boolean {
+    const pull = this.#pulls.get(from);
+    if (pull === undefined || page.request !== this.#round || page.key !== pull.cursor) return false;
+    for (const carried of page.carried) this.#merge(now, carried);
+    if (page.next !== undefined) {
+      this.#ask(now, from, pull, page.next);
+      return false;
+    }
+    pull.done = true;
+    this.#heard.set(from, page.informed);
+    this.#settle();
+    return true;
+  }
+
+  #isReady(key: RingAddress, view: readonly RingAddress[]): boolean {
+    if (this.#members.length === 1 && view.length === 1) return this.#lone;
+    const others = view.filter((member) => member !== this.#options.self);
+    const answered = others.filter((member) => this.#heard.has(member));
+    if (this.#settled !== undefined) {
+      const old = replicasOf(this.#settled, key);
+      if (old.includes(this.#options.self)) {
+        const unaware = old.length - quorumOf(old.length);
+        return unaware < quorumOf(view.length) || answered.length === others.length;
+      }
+    } else if (!this.#stable) {
+      return false;
+    }
+    const informed = answered.filter((member) => this.#heard.get(member) === true);
+    return answered.length === others.length || informed.length >= quorumOf(others.length);
+  }
+
+  /** Complete: all neighbours were heard since the last change of view. */
+  #isInformed(): boolean {
+    return this.#settled !== undefined && sameSet(this.#settled, this.#members);
+  }
+
+  #settle(): void {
+    const self = this.#options.self;
+    if (this.isLone) this.#settled = [self];
+    if (!this.#stable || this.#members.length === 1) return;
+    if (this.#members.every((member) => member === self || this.#heard.has(member))) {
+      this.#settled = this.#members;
+    }
+  }
+
+  /** Whoever syncs will answer by a view with itself in it: from now on so does this node. */
+  #welcome(now: Millis, peer: RingAddress): void {
+    if (this.#members.includes(peer)) return;
+    if (this.#newcomers.size >= MAX_NEWCOMERS && !this.#newcomers.has(peer)) return;
+    this.#newcomers.set(peer, now + NEWCOMER_MS);
+  }
+
+  #effectiveMembers(now: Millis): RingAddress[] {
+    if (this.#newcomers.size === 0) return this.#members;
+    for (const [peer, until] of this.#newcomers) if (until <= now) this.#newcomers.delete(peer);
+    return windowAround(this.#options.self, [...this.#members, ...this.#newcomers.keys()], SIDES);
+  }
+
+  #startRound(now: Millis): void {
+    this.#round = this.#options.rng.u32();
+    this.#pulls = new Map();
+    for (const peer of this.#members) {
+      if (peer === this.#options.self) continue;
+      const pull: Pull = { cursor: 0n, askedAt: now, done: false };
+      this.#pulls.set(peer, pull);
+      this.#ask(now, peer, pull, 0n);
+    }
+    this.#timers.set("repair", now + jitter(this.#options.rng, REPAIR_MS, 0.2));
+  }
+
+  #ask(now: Millis, peer: RingAddress, pull: Pull, cursor: RingAddress): void {
+    pull.cursor = cursor;
+    pull.askedAt = now;
+    const { self, send } = this.#options;
+    const shared = cursor === 0n ? this.#sharedWith(now, this.#members, peer) : [];
+    send(peer, {
+      op: "sync",
+      passes: 0,
+      request: this.#round,
+      requester: self,
+      key: cursor,
+      members: this.#members,
+      digest: digestOf(shared),
+    });
+    this.#timers.setEarlier("ask", now + ASK_AGAIN_MS);
+  }
+
+  #askAgain(now: Millis): void {
+    for (const [peer, pull] of this.#pulls) {
+      if (pull.done) continue;
+      if (now >= pull.askedAt + ASK_AGAIN_MS) this.#ask(now, peer, pull, pull.cursor);
+      this.#timers.setEarlier("ask", pull.askedAt + ASK_AGAIN_MS);
+    }
+  }
+
+  #repair(now: Millis): void {
+    this.#options.store.sweep(now);
+    if (now - this.#changedAt > DROP_AFTER_MS) this.#dropForeign();
+    this.#startRound(now);
+  }
+
+  #dropForeign(): void {
+    const { store, self } = this.#options;
+    for (const key of [...store.keys()]) {
+      if (!replicasOf(this.#members, key).includes(self)) store.drop(key);
+    }
+  }
+
+  /** What both this node and a peer should hold, by the given members; ascending by key. */
+  #sharedWith(now: Millis, members: readonly RingAddress[], peer: RingAddress): Held[] {
+    const { store, self } = this.#options;
+    const keys: RingAddress[] = [];
+    for (const key of store.keys()) {
+      const replicas = replicasOf(members, key);
+      if (replicas.includes(peer) && replicas.includes(self)) keys.push(key);
+    }
+    keys.sort((a, b) => (a < b ? -1 : 1));
+    return keys.flatMap((key) => store.all(now, key));
+  }
+
+  #merge(now: Millis, carried: Carried): void {
+    const { store, check, onClash, self } = this.#options;
+    const { record } = carried;
+    if (!replicasOf(this.#members, record.key).includes(self)) return;
+    if (store.knows(now, record)) return;
+    const checked = check.check(record, carried.certificate);
+    if (!checked.ok) return;
+    const seconds = Math.min(carried.remainingSeconds, record.ttlSeconds);
+    const verdict = store.offer(now, checked.value, "merge", seconds * 1000);
+    if (verdict.status !== "stored" || verdict.before === undefined) return;
+    if (!isSameSigner(verdict.before, verdict.held)) onClash(verdict.held, verdict.before);
+  }
+}
+
+/** XOR over the records' digests: independent of their order. */
+function digestOf(held: readonly Held[]): Uint8Array {
+  const out = new Uint8Array(DIGEST_BYTES);
+  for (const one of held) {
+    for (let i = 0; i < DIGEST_BYTES; i++) out[i] = (out[i] ?? 0) ^ (one.digest[i] ?? 0);
+  }
+  return out;
+}
+
+/** Whole keys from `first` on, up to a page; the next key when more are left. */
+function cutPage(
+  now: Millis,
+  shared: readonly Held[],
+  first: RingAddress,
+): { next: RingAddress | undefined; carried: Carried[] } {
+  const carried: Carried[] = [];
+  let bytes = 0;
+  let lastKey: RingAddress | undefined;
+  for (const held of shared) {
+    if (held.record.key < first) continue;
+    const isNewKey = held.record.key !== lastKey;
+    const full = bytes >= PAGE_BYTES || carried.length > MAX_PAGE_RECORDS - PAGE_MARGIN;
+    if (isNewKey && full) return { next: held.record.key, carried };
+    lastKey = held.record.key;
+    bytes += RECORD_OVERHEAD_BYTES + held.record.body.length + held.signer.bytes.length;
+    carried.push(carryHeld(now, held));
+  }
+  return { next: undefined, carried };
+}
+
+/** A key has at most this many records, and a page holds keys whole. */
+const PAGE_MARGIN = 4;
+
+export function carryHeld(now: Millis, held: Held): Carried {
+  return {
+    remainingSeconds: remainingSeconds(now, held),
+    certificate: held.signer.bytes,
+    record: held.record,
+  };
+}
