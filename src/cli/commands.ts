@@ -1,7 +1,34 @@
 /** Every verb, in the order of `weft --help`. */
 import type { Command } from "./command.ts";
 import { configCommand } from "./commands/config.ts";
+import { dhtCommand } from "./commands/dht.ts";
+import { downCommand, leaveCommand } from "./commands/down.ts";
 import { initCommand } from "./commands/init.ts";
+import { ipCommand } from "./commands/ip.ts";
+import { journalCommand } from "./commands/journal.ts";
+import { leaseCommand } from "./commands/lease.ts";
+import { peersCommand } from "./commands/peers.ts";
+import { pingCommand } from "./commands/ping.ts";
+import { ringCommand } from "./commands/ring.ts";
+import { statusCommand } from "./commands/status.ts";
+import { upCommand } from "./commands/up.ts";
 import { versionCommand } from "./commands/version.ts";
+import { waitCommand } from "./commands/wait.ts";
 
-export const COMMANDS: readonly Command[] = [initCommand, configCommand, versionCommand];
+export const COMMANDS: readonly Command[] = [
+  initCommand,
+  upCommand,
+  downCommand,
+  leaveCommand,
+  statusCommand,
+  peersCommand,
+  pingCommand,
+  ipCommand,
+  leaseCommand,
+  ringCommand,
+  dhtCommand,
+  journalCommand,
+  waitCommand,
+  configCommand,
+  versionCommand,
+];

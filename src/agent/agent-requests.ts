@@ -1,0 +1,77 @@
+/** What the control socket and the HTTP pages answer, out of a running agent. */
+import type { Agent } from "./agent.ts";
+import type { Method, Params } from "./control-protocol.ts";
+import type { Answer } from "./control-server.ts";
+import { type HttpPage, type Pages, plain } from "./http-server.ts";
+import type { Metrics } from "./metrics.ts";
+
+type Reply = Readonly<Record<string, unknown>>;
+type Handlers = { readonly [M in Method]: (params: Params<M>) => Promise<Reply> | Reply };
+
+export function controlAnswers(agent: Agent, version: string, metrics: Metrics): Answer {
+  const handlers: Handlers = {
+    status: () => ({ ...agent.status() }),
+    peers: () => ({ peers: agent.status().peers }),
+    lease: () => leases(agent),
+    ring: () => ringOf(agent),
+    version: () => ({ weft: version, node: process.version, pid: process.pid }),
+    metrics: async () => ({ text: await metrics.text() }),
+    journal: ({ limit }) => ({ entries: agent.journal.last(limit) }),
+    stop: () => soon(() => agent.stop()),
+    leave: () => soon(() => agent.leave()),
+    ping: async ({ target, size }) => ({ ...(await agent.ask({ name: "ping", target, size })) }),
+    resolve: async ({ ip }) => ({ ...(await agent.ask({ name: "resolve", ip })) }),
+    "dht-get": async ({ key }) => ({ ...(await agent.ask({ name: "dht-get", key })) }),
+  };
+  // The parameters were checked against this very method's schema (control-server.ts).
+  return async (method, params) =>
+    (handlers[method] as (params: Reply) => Promise<Reply> | Reply)(params);
+}
+
+/** After the answer is on its way: stopping closes the connection it travels on. */
+function soon(step: () => void): Reply {
+  setImmediate(step);
+  return { stopping: true, pid: process.pid };
+}
+
+function leases(agent: Agent): Reply {
+  const status = agent.status();
+  const own =
+    status.lease === undefined ? [] : [{ ip: status.lease.ip, name: status.name, own: true }];
+  const others = status.peers.flatMap(({ ip, name }) =>
+    ip === undefined ? [] : [{ ip, name, own: false }],
+  );
+  return { lease: status.lease, known: [...own, ...others] };
+}
+
+function ringOf(agent: Agent): Reply {
+  const { ring, address, name, peers } = agent.status();
+  return {
+    ...ring,
+    address,
+    names: Object.fromEntries([[address, name], ...peers.map((peer) => [peer.address, peer.name])]),
+  };
+}
+
+export function httpPages(agent: Agent, metrics: Metrics): Pages {
+  return {
+    "/metrics": async () => ({
+      status: 200,
+      type: metrics.contentType,
+      body: await metrics.text(),
+    }),
+    "/healthz": async () => plain(200, "ok"),
+    "/readyz": async () => ready(agent),
+    "/status": async () => ({
+      status: 200,
+      type: "application/json",
+      body: `${JSON.stringify(agent.status(), undefined, 2)}\n`,
+    }),
+  };
+}
+
+/** Ready = frames pass: on the ring, and with an address when weft is to set one. */
+function ready(agent: Agent): HttpPage {
+  const { state } = agent.status();
+  return plain(state === "online" || state === "degraded" ? 200 : 503, state);
+}

@@ -1,0 +1,442 @@
+/**
+ * One agent serves one network: it joins a node and an engine to this machine's files, interface,
+ * clock, sockets and people.
+ *
+ *     start: folder -> lock -> identity, state -> names -> engine (TAP, UDP) -> node -> sockets -> driver
+ *     stop:  command `stop` -> stopped -> state written -> driver, sockets, engine closed -> lock released
+ *
+ * The TAP stays with its address and routes: the next start takes it up again; `weft down` removes it.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Engine } from "../base/engine.ts";
+import type { CoreEvent } from "../base/event.ts";
+import type { Machine } from "../base/machine.ts";
+import { type Endpoint, endpointText, type Mac, subnetText } from "../base/net.ts";
+import type { Millis } from "../base/time.ts";
+import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
+import type { CryptoSuite } from "../crypto/suite.ts";
+import { Driver, type HostOutput } from "../io/driver.ts";
+import {
+  type HostAddress,
+  type HostInterface,
+  type IpResult,
+  overlappingAddress,
+} from "../io/interface.ts";
+import type { NodeCommand, NodeReply } from "../node/command.ts";
+import type { NodeConfig, NodeInput, NodeOutput } from "../node/config.ts";
+import type { NodeStatus } from "../node/status.ts";
+import type { AgentStatus } from "./agent-status.ts";
+import { type Resolver, resolveBootstrap } from "./bootstrap-names.ts";
+import type { Config } from "./config.ts";
+import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
+import { healthLines } from "./health.ts";
+import { identityFile, loadIdentity, prepareFolder } from "./identity-file.ts";
+import { acquireLock, type InstanceLock } from "./instance-lock.ts";
+import { Journal } from "./journal.ts";
+import type { Log } from "./log.ts";
+import { LoopLag } from "./loop-lag.ts";
+import { NodeCommands } from "./node-commands.ts";
+import { mtuOf, planNode, socketsOf, tapMac } from "./node-plan.ts";
+import { loadState, saveState, stateFile } from "./state-file.ts";
+import { StateSaver } from "./state-saver.ts";
+import { TrafficTotals } from "./traffic-totals.ts";
+import { sameEndpoints, underlayEndpoints } from "./underlay.ts";
+
+export interface EngineRequest {
+  readonly sockets: readonly Endpoint[];
+  readonly tap: { readonly name: string; readonly mac: Mac; readonly mtu: number };
+  readonly mac1Key: Uint8Array;
+  /** Upcalls wait. Never called from within `apply` or `drain` of the native engine. */
+  readonly onDoorbell: () => void;
+}
+
+export interface OpenedEngine {
+  readonly engine: Engine;
+  /** As bound, one for each socket. */
+  readonly endpoints: readonly Endpoint[];
+}
+
+export type AgentNode = Machine<NodeInput, NodeOutput> & { status(now: Millis): NodeStatus };
+
+/** The machine as the agent sees it; tests bring their own. */
+export interface AgentTools {
+  readonly suite: CryptoSuite;
+  readonly log: Log;
+  readonly version: string;
+  readonly hasAes: boolean;
+  readonly hasIpv6: boolean;
+  readonly now: () => Millis;
+  readonly wallMs: () => number;
+  readonly drawBoot: () => bigint;
+  /** @throws WeftError */
+  readonly openEngine: (request: EngineRequest) => OpenedEngine;
+  readonly createNode: (config: NodeConfig) => AgentNode;
+  readonly hostInterface: HostInterface;
+  readonly hostAddresses: () => readonly HostAddress[];
+  readonly resolver: Resolver;
+}
+
+export type AgentEnd =
+  | { readonly kind: "stopped" }
+  | { readonly kind: "left" }
+  | { readonly kind: "bug"; readonly error: unknown };
+
+const UNDERLAY_EVERY_MS = 5_000;
+const NAMES_EVERY_MS = 60_000;
+const WALL_EVERY_MS = 3_600_000;
+/** Names are asked for before the node starts, but a dead resolver must not keep it from starting. */
+const NAMES_AT_START_MS = 3_000;
+const STOP_LIMIT_MS = 3_000;
+const LEAVE_LIMIT_MS = 10_000;
+
+/** Everything that exists only while the agent runs. */
+interface Running {
+  readonly node: AgentNode;
+  readonly driver: Driver;
+  readonly opened: OpenedEngine;
+}
+
+export class Agent {
+  readonly #config: Config;
+  readonly #tools: AgentTools;
+  readonly #folder: string;
+  readonly journal = new Journal();
+  readonly traffic = new TrafficTotals();
+  readonly #lag = new LoopLag();
+  readonly #commands: NodeCommands;
+  readonly #saver: StateSaver;
+  readonly #timers: NodeJS.Timeout[] = [];
+  /** By what it is about; each is a `!` line of status until it is over. */
+  readonly #conditions = new Map<string, string>();
+  readonly finished: Promise<AgentEnd>;
+  #finish: (end: AgentEnd) => void = () => undefined;
+  #lock: InstanceLock | undefined;
+  #running: Running | undefined;
+  #endpoints: readonly Endpoint[] = [];
+  #leaving = false;
+  #ended = false;
+
+  constructor(config: Config, tools: AgentTools) {
+    this.#config = config;
+    this.#tools = tools;
+    this.#folder = join(config.stateDir, config.name);
+    this.finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#commands = new NodeCommands((id, command) =>
+      this.#input({ kind: "command", id, command }),
+    );
+    this.#saver = new StateSaver((state) => this.#writeState(state));
+  }
+
+  /** Everything up to the node's first step. @throws WeftError; nothing is left open then */
+  async start(): Promise<void> {
+    prepareFolder(this.#folder);
+    this.#lock = await acquireLock(this.#folder);
+    try {
+      await this.#open();
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+    this.#every(UNDERLAY_EVERY_MS, () => this.#lookAtUnderlay());
+    this.#every(NAMES_EVERY_MS, () => void this.lookUpNames());
+    this.#every(WALL_EVERY_MS, () =>
+      this.#input({ kind: "wall", wallSeconds: this.#wallSeconds() }),
+    );
+    this.#lag.start();
+  }
+
+  /** Lets the node act. Apart from `start`, so that sockets can be bound in between. */
+  run(): void {
+    this.#running?.driver.start();
+  }
+
+  status(): AgentStatus {
+    const { node, opened } = this.#need();
+    const status = node.status(this.#tools.now());
+    const peers = status.peers.length;
+    const { dropped } = opened.engine.counters();
+    const loopLagMs = this.#lag.worstMs;
+    const own = healthLines({
+      peers,
+      dropped,
+      loopLagMs,
+      conditions: [...this.#conditions.values()],
+    });
+    return {
+      ...status,
+      state: status.state === "online" && own.length > 0 ? "degraded" : status.state,
+      health: [...status.health, ...own],
+      interface: this.#config.interfaceName,
+      range: subnetText(this.#config.range),
+      addressMode: this.#config.addressMode,
+      listen: opened.endpoints.map(endpointText),
+      agentVersion: this.#tools.version,
+      pid: process.pid,
+      loopLagMs,
+    };
+  }
+
+  counters(): ReturnType<Engine["counters"]> {
+    return this.#need().opened.engine.counters();
+  }
+
+  ask(command: NodeCommand): Promise<Exclude<NodeReply, { kind: "failed" }>> {
+    this.#need();
+    return this.#commands.run(command);
+  }
+
+  /** Says goodbye, keeps the lease. Ends in `finished`. */
+  stop(): void {
+    this.#sayGoodbye("stop", STOP_LIMIT_MS);
+  }
+
+  /** Gives the lease back and forgets the identity. */
+  leave(): void {
+    this.#leaving = true;
+    this.#sayGoodbye("leave", LEAVE_LIMIT_MS);
+  }
+
+  /** Asks DNS for the bootstrap names now. */
+  async lookUpNames(): Promise<void> {
+    this.#input({ kind: "bootstrap", endpoints: await this.#resolve() });
+  }
+
+  async #open(): Promise<void> {
+    const { suite, hasAes, version } = this.#tools;
+    const seed = loadIdentity(this.#folder);
+    const saved = this.#loadState();
+    this.#refuseOverlap();
+    const bootstrap = await Promise.race([
+      this.#resolve(),
+      afterMs<Endpoint[]>(NAMES_AT_START_MS, []),
+    ]);
+    const opened = this.#openEngine(seed);
+    this.#endpoints = this.#underlay(opened);
+    try {
+      this.#refuse(await this.#tools.hostInterface.setUp(mtuOf(this.#config)));
+      const facts = { seed, saved, hasAes, version, bootstrap, localEndpoints: this.#endpoints };
+      const rest = {
+        boot: this.#tools.drawBoot(),
+        wallSeconds: this.#wallSeconds(),
+        sockets: opened.endpoints.length,
+      };
+      const node = this.#tools.createNode(planNode(this.#config, suite, { ...facts, ...rest }));
+      this.#running = { node, opened, driver: this.#createDriver(node, opened.engine) };
+    } catch (error) {
+      opened.engine.close();
+      throw error;
+    }
+  }
+
+  #openEngine(seed: Uint8Array): OpenedEngine {
+    const { suite, hasIpv6, openEngine } = this.#tools;
+    return openEngine({
+      sockets: socketsOf(this.#config, hasIpv6),
+      tap: { name: this.#config.interfaceName, mac: tapMac(suite, seed), mtu: mtuOf(this.#config) },
+      mac1Key: deriveClusterKeys(suite, this.#config.networkKey).mac1Key,
+      onDoorbell: () => this.#running?.driver.wake(),
+    });
+  }
+
+  #createDriver(node: AgentNode, engine: Engine): Driver {
+    return new Driver({
+      node,
+      engine,
+      now: this.#tools.now,
+      onOutput: (output) => this.#take(output),
+      onUpcall: (upcall) => {
+        if (upcall.kind === "traffic") this.traffic.take(upcall.sessions);
+      },
+      onBug: (error) => this.#end({ kind: "bug", error }),
+    });
+  }
+
+  #take(output: HostOutput): void {
+    switch (output.kind) {
+      case "interface":
+        return void this.#settle(
+          "address",
+          this.#tools.hostInterface.setAddress(output.ip, this.#config.range),
+        );
+      case "interface-clear":
+        return void this.#settle("address", this.#tools.hostInterface.clearAddress(output.ip));
+      case "state":
+        return this.#tools.log.info({ state: output.state }, "state");
+      case "event":
+        return this.#note(output.event);
+      case "reply":
+        return this.#commands.take(output.id, output.reply);
+      case "save":
+        return this.#saver.save(output.state);
+      case "stopped":
+        return this.#end({ kind: this.#leaving ? "left" : "stopped" });
+    }
+  }
+
+  async #settle(about: string, step: Promise<IpResult>): Promise<void> {
+    const result = await step;
+    this.#condition(
+      about,
+      result.ok ? undefined : `${result.detail}: set the address by hand, or correct what it names`,
+    );
+  }
+
+  /** Journal and log say it when a condition begins, status as long as it lasts. */
+  #condition(about: string, line: string | undefined): void {
+    if (this.#conditions.get(about) === line) return;
+    if (line === undefined) this.#conditions.delete(about);
+    else this.#conditions.set(about, line);
+    const what = line === undefined ? "condition-over" : "condition";
+    this.#note(ownEvent(what, line ?? about, { about }));
+  }
+
+  #note(event: CoreEvent): void {
+    const { number } = this.journal.add(this.#tools.wallMs(), event);
+    const { fields, coolDownMs, ...said } = event;
+    this.#tools.log.info({ ...fields, number, ...said }, event.what);
+  }
+
+  #loadState(): ReturnType<typeof savedOf> {
+    try {
+      const loaded = loadState(this.#folder);
+      if (loaded.kind === "damaged") {
+        this.#note(
+          ownEvent("state-damaged", `the state file was damaged and is now ${loaded.movedTo}`, {}),
+        );
+      }
+      return savedOf(loaded);
+    } catch (error) {
+      throw new WeftError(
+        "state-unwritable",
+        `${stateFile(this.#folder)} cannot be read (${systemCodeOf(error) ?? messageOf(error)}): run as its owner`,
+      );
+    }
+  }
+
+  #writeState(state: Parameters<typeof saveState>[1]): void {
+    try {
+      saveState(this.#folder, state);
+      this.#condition("state", undefined);
+    } catch (error) {
+      const why = systemCodeOf(error) ?? messageOf(error);
+      this.#condition(
+        "state",
+        `${stateFile(this.#folder)} cannot be written (${why}): free space or correct its owner`,
+      );
+    }
+  }
+
+  #refuse(result: IpResult): void {
+    if (result.ok) return;
+    const cure = {
+      "no-ip-command": "install iproute2",
+      "no-capability": "run as root or give CAP_NET_ADMIN",
+      "interface-failed": "correct what it names",
+    };
+    throw new WeftError(result.code, `${result.detail}: ${cure[result.code]}`);
+  }
+
+  #overlap(): string | undefined {
+    const { range, interfaceName } = this.#config;
+    const found = overlappingAddress(range, interfaceName, this.#tools.hostAddresses());
+    if (found === undefined) return undefined;
+    return `range ${subnetText(range)} overlaps ${found.ip}/${found.prefix} on ${found.interface}: choose another range in every member's file`;
+  }
+
+  #refuseOverlap(): void {
+    const line = this.#overlap();
+    if (line !== undefined) throw new WeftError("overlapping-subnet", line);
+  }
+
+  #underlay(opened: OpenedEngine): Endpoint[] {
+    const { interfaceName, range } = this.#config;
+    return underlayEndpoints(this.#tools.hostAddresses(), {
+      tap: interfaceName,
+      range,
+      bound: opened.endpoints,
+    });
+  }
+
+  #lookAtUnderlay(): void {
+    this.#condition("overlap", this.#overlap());
+    const endpoints = this.#underlay(this.#need().opened);
+    if (sameEndpoints(endpoints, this.#endpoints)) return;
+    this.#endpoints = endpoints;
+    this.#input({ kind: "local-endpoints", endpoints });
+  }
+
+  async #resolve(): Promise<Endpoint[]> {
+    const { endpoints, problems } = await resolveBootstrap(
+      this.#config.bootstrap,
+      this.#tools.resolver,
+    );
+    this.#condition("names", problems.length === 0 ? undefined : problems.join("; "));
+    return [...endpoints];
+  }
+
+  #sayGoodbye(name: "stop" | "leave", limitMs: number): void {
+    if (this.#running === undefined) return this.#end({ kind: "stopped" });
+    this.#input({ kind: "command", id: 0, command: { name } });
+    const kind = this.#leaving ? "left" : "stopped";
+    this.#timers.push(setTimeout(() => this.#end({ kind }), limitMs));
+  }
+
+  #end(end: AgentEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#saver.flush();
+    if (end.kind === "left") this.#forget();
+    this.#close();
+    this.#finish(end);
+  }
+
+  /** `leave` makes this machine a stranger again. */
+  #forget(): void {
+    for (const path of [stateFile(this.#folder), identityFile(this.#folder)])
+      rmSync(path, { force: true });
+  }
+
+  #close(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#lag.stop();
+    this.#commands.close();
+    this.#running?.driver.close();
+    this.#running?.opened.engine.close();
+    this.#lock?.release();
+  }
+
+  #input(input: NodeInput): void {
+    if (!this.#ended) this.#running?.driver.input(input);
+  }
+
+  #every(ms: number, step: () => void): void {
+    this.#timers.push(setInterval(step, ms));
+  }
+
+  #wallSeconds(): number {
+    return Math.floor(this.#tools.wallMs() / 1_000);
+  }
+
+  #need(): Running {
+    if (this.#running === undefined)
+      throw new WeftError("unavailable", "the agent is still starting: ask again");
+    return this.#running;
+  }
+}
+
+function savedOf(loaded: ReturnType<typeof loadState>) {
+  return loaded.kind === "loaded" ? loaded.state : undefined;
+}
+
+function ownEvent(what: string, condition: string, fields: CoreEvent["fields"]): CoreEvent {
+  return { area: "node", what, condition, action: "", effect: "", coolDownMs: 0, fields };
+}
+
+function afterMs<T>(ms: number, value: T): Promise<T> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(value), ms).unref();
+  });
+}

@@ -1,0 +1,75 @@
+/** From a checked configuration to what the engine and the node are opened with. */
+import { concat, utf8 } from "../base/bytes.ts";
+import { type Endpoint, type Mac, macFromBytes } from "../base/net.ts";
+import { identityFromSeed } from "../crypto/identity.ts";
+import type { CryptoSuite } from "../crypto/suite.ts";
+import type { NodeConfig, SavedState } from "../node/config.ts";
+import type { Config } from "./config.ts";
+import { sharedDigest } from "./shared-digest.ts";
+
+/**
+ * `mtu: auto`: 1,390 bytes inside fit a path of 1,500 with IPv6 outside and a relay's shim, with a
+ * little room for tunnels of others.
+ */
+export const AUTO_MTU = 1_390;
+
+export interface PlanFacts {
+  readonly seed: Uint8Array;
+  readonly boot: bigint;
+  readonly hasAes: boolean;
+  readonly version: string;
+  readonly wallSeconds: number;
+  readonly sockets: number;
+  readonly bootstrap: readonly Endpoint[];
+  readonly localEndpoints: readonly Endpoint[];
+  readonly saved: SavedState | undefined;
+}
+
+/** UDP sockets to bind: a port without address takes one of each family the kernel has. */
+export function socketsOf(config: Config, hasIpv6: boolean): Endpoint[] {
+  return config.listen.flatMap(({ ip, port }) => {
+    if (ip !== undefined) return [{ ip, port }];
+    const v4 = { ip: "0.0.0.0", port };
+    return hasIpv6 ? [v4, { ip: "::", port }] : [v4];
+  });
+}
+
+export function mtuOf(config: Config): number {
+  return config.mtu === "auto" ? AUTO_MTU : config.mtu;
+}
+
+/** The TAP's address follows from the identity: a restart keeps it, two nodes never share it. */
+export function tapMac(suite: CryptoSuite, seed: Uint8Array): Mac {
+  const { publicKey } = identityFromSeed(suite, seed).signing;
+  const mac = suite.blake2b(16, concat(utf8("weft tap mac"), publicKey)).slice(0, 6);
+  // Locally administered, not a group (IEEE 802, first octet).
+  mac[0] = ((mac[0] ?? 0) | 2) & 0xfe;
+  return macFromBytes(mac);
+}
+
+export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): NodeConfig {
+  const digest = sharedDigest((length, message) => suite.blake2b(length, message), config);
+  return {
+    networkName: config.name,
+    networkKey: config.networkKey,
+    identitySeed: facts.seed,
+    nodeName: config.nodeName,
+    boot: facts.boot,
+    digest,
+    range: config.range,
+    leaseSeconds: config.leaseSeconds,
+    addressMode: config.addressMode,
+    ...(config.addressMode === "static" && config.ip !== undefined ? { staticIp: config.ip } : {}),
+    claims: config.claims,
+    mac: tapMac(suite, facts.seed),
+    mtu: mtuOf(config),
+    sockets: facts.sockets,
+    hasAes: config.cipher === "auto" ? facts.hasAes : config.cipher === "aes256gcm",
+    bootstrap: facts.bootstrap,
+    localEndpoints: facts.localEndpoints,
+    ...(config.domain === undefined ? {} : { domain: config.domain }),
+    version: facts.version,
+    wallSeconds: facts.wallSeconds,
+    ...(facts.saved === undefined ? {} : { saved: facts.saved }),
+  };
+}

@@ -1,0 +1,90 @@
+/** The agent as a process: real engine, real node, sockets, signals, exit code. */
+
+import { Agent, type AgentEnd, type AgentTools } from "./agent.ts";
+import { controlAnswers, httpPages } from "./agent-requests.ts";
+import type { Config } from "./config.ts";
+import { ControlServer } from "./control-server.ts";
+import { EXIT, type ExitCode, messageOf, WeftError } from "./errors.ts";
+import { HttpServer } from "./http-server.ts";
+import { Metrics } from "./metrics.ts";
+import { socketPath } from "./paths.ts";
+
+/** What a starter that waits is told, over the process's own channel. */
+export type StartReport =
+  | { readonly kind: "listening"; readonly socket: string }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+
+/**
+ * Runs until the agent is stopped. SIGTERM ends with 0, SIGINT with 130; a second signal does not
+ * wait for goodbyes. SIGHUP looks the bootstrap names up again.
+ *
+ * @throws WeftError when it cannot start
+ */
+export async function runAgent(
+  config: Config,
+  tools: AgentTools,
+  report: (told: StartReport) => void,
+): Promise<ExitCode> {
+  const agent = new Agent(config, tools);
+  for (const line of config.warnings) tools.log.warn({}, line);
+  await agent.start();
+  const metrics = new Metrics({
+    counters: () => agent.counters(),
+    status: () => agent.status(),
+    totals: () => agent.traffic.totals,
+    journal: agent.journal,
+  });
+  const control = new ControlServer(
+    socketPath(config.runDir, config.name),
+    controlAnswers(agent, tools.version, metrics),
+  );
+  const http = new HttpServer(httpPages(agent, metrics));
+  try {
+    await control.listen();
+    if (config.metricsPort !== "off") await http.listen(config.metricsPort);
+  } catch (error) {
+    control.close();
+    agent.stop();
+    throw error;
+  }
+  const signals = followSignals(agent);
+  agent.run();
+  const socket = socketPath(config.runDir, config.name);
+  tools.log.info(
+    { socket, version: tools.version, interface: config.interfaceName },
+    "agent started",
+  );
+  report({ kind: "listening", socket });
+  const end = await agent.finished;
+  http.close();
+  control.close();
+  return exitCodeOf(end, tools, signals.interrupted());
+}
+
+function exitCodeOf(end: AgentEnd, tools: AgentTools, interrupted: boolean): ExitCode {
+  if (end.kind === "bug") {
+    const stack = end.error instanceof Error ? end.error.stack : undefined;
+    tools.log.error({ stack }, "a bug in weft ended the agent");
+    throw new WeftError(
+      "internal",
+      `${messageOf(end.error)}: this is a bug in weft; restart the agent with \`weft up\``,
+    );
+  }
+  tools.log.info({ how: end.kind }, "agent ended");
+  return interrupted ? EXIT.interrupted : EXIT.ok;
+}
+
+function followSignals(agent: Agent): { interrupted(): boolean } {
+  let signals = 0;
+  let interrupted = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    signals++;
+    interrupted = signal === "SIGINT";
+    if (signals === 1) agent.stop();
+    else process.exit(interrupted ? EXIT.interrupted : EXIT.negative);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGHUP", () => void agent.lookUpNames());
+  return { interrupted: () => interrupted };
+}

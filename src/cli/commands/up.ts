@@ -1,0 +1,111 @@
+/** `weft up`: starts the agent and stays until it has an address, or runs it in the foreground. */
+
+import type { AgentStatus } from "../../agent/agent-status.ts";
+import { type Config, loadConfig } from "../../agent/config.ts";
+import { EXIT, type ExitCode, WeftError } from "../../agent/errors.ts";
+import { socketPath } from "../../agent/paths.ts";
+import { askStatus } from "../agent-call.ts";
+import { type Command, type CommandContext, flagArg, numberArg, textArg } from "../command.ts";
+import {
+  addKeyOptions,
+  configSources,
+  outputOptions,
+  type Selection,
+  selectNetwork,
+} from "../options.ts";
+import { print } from "../output.ts";
+import { createProgress } from "../progress.ts";
+import { pause, refuseInterrupted } from "../repeat.ts";
+import { spawnAgent } from "../spawn-agent.ts";
+import { healthText } from "../status-block.ts";
+import { isOnline } from "./wait.ts";
+
+const POLL_MS = 100;
+const DEFAULT_TIMEOUT_S = 30;
+
+export const upCommand: Command = {
+  name: "up [network]",
+  describe: "join the network: start the agent and wait for an address",
+  options: (yargs) =>
+    addKeyOptions(yargs)
+      .option("foreground", {
+        type: "boolean",
+        describe: "run the agent here (systemd, containers)",
+      })
+      .option("timeout", {
+        type: "number",
+        describe: `seconds to wait for the address (default ${DEFAULT_TIMEOUT_S})`,
+      }),
+  async run(context) {
+    const selection = selectNetwork(context.terminal, context.args, textArg(context, "network"));
+    const config = loadConfig(configSources(context.terminal, context.args, selection));
+    if (flagArg(context, "foreground")) return runHere(config);
+    return startAndWait(context, selection, config);
+  },
+};
+
+/** Loaded only here: the engine's addon is not needed to ask a running agent. */
+async function runHere(config: Config): Promise<ExitCode> {
+  const { runAgent } = await import("../../agent/run-agent.ts");
+  const { machineTools } = await import("../../agent/machine-tools.ts");
+  const { reportToParent } = await import("../spawn-agent.ts");
+  try {
+    return await runAgent(config, await machineTools(config), reportToParent);
+  } catch (error) {
+    if (error instanceof WeftError)
+      reportToParent({ kind: "failed", code: error.code, message: error.message });
+    throw error;
+  }
+}
+
+async function startAndWait(
+  context: CommandContext,
+  selection: Selection,
+  config: Config,
+): Promise<ExitCode> {
+  const socket = socketPath(config.runDir, config.name);
+  const progress = createProgress(context.terminal);
+  const until = performance.now() + 1_000 * (numberArg(context, "timeout") ?? DEFAULT_TIMEOUT_S);
+  if (!(await isRunning(socket))) {
+    progress.say("starting");
+    await spawnAgent(context, selection, config);
+  }
+  for (;;) {
+    refuseInterrupted(context.terminal.interrupted);
+    const status = await askStatus(socket);
+    progress.say(status.state);
+    if (isUp(status)) return finish(context, status);
+    if (performance.now() >= until) throw new WeftError("no-lease-yet", waitedText(status));
+    await pause(POLL_MS, context.terminal.interrupted);
+  }
+}
+
+async function isRunning(socket: string): Promise<boolean> {
+  try {
+    await askStatus(socket);
+    return true;
+  } catch (error) {
+    if (error instanceof WeftError && error.code === "agent-not-running") return false;
+    throw error;
+  }
+}
+
+/** In dhcp mode the address comes when the host's own client asks for it. */
+function isUp(status: AgentStatus): boolean {
+  return isOnline(status) && (status.lease !== undefined || status.addressMode === "dhcp");
+}
+
+function finish(context: CommandContext, status: AgentStatus): ExitCode {
+  print(context.terminal, outputOptions(context.args), { ...status }, () => {
+    const address =
+      status.lease === undefined ? "no address yet" : `${status.lease.ip}/${status.lease.prefix}`;
+    const peers = `${status.peers.length} ${status.peers.length === 1 ? "peer" : "peers"}`;
+    return `${status.network}: ${address} on ${status.interface}, ${peers}, ${status.state}\n${healthText(status)}`;
+  });
+  return EXIT.ok;
+}
+
+function waitedText(status: AgentStatus): string {
+  const why = status.health[0] ?? "no reason is known yet";
+  return `no address in time, state ${status.state} (${why}): the agent goes on trying; \`weft status\` follows it`;
+}

@@ -1,0 +1,53 @@
+/** The head block of `weft status`. */
+import type { AgentStatus } from "../agent/agent-status.ts";
+import { durationText } from "../agent/duration.ts";
+import { printable, renderBlock } from "./table.ts";
+
+export function statusBlock(status: AgentStatus): string {
+  const rows: (readonly [string, string])[] = [
+    ["Network", `${status.network} (${status.range})`],
+    ["Node", status.name],
+    ["Address", status.lease === undefined ? "-" : `${status.lease.ip}/${status.lease.prefix}`],
+    ["MAC", status.mac],
+    ["Interface", `${status.interface}, MTU ${status.mtu}`],
+    ["State", capitalised(status.state)],
+    ["Ring", ringText(status)],
+    ["Lease", leaseText(status)],
+    ["Peers", peersText(status)],
+    ["Uptime", durationText(status.uptimeMs / 1_000)],
+    ["Security", "secret: whoever holds the cluster file is a member"],
+  ];
+  return renderBlock(rows.map(([title, value]) => [title, printable(value)])) + healthText(status);
+}
+
+export function healthText(status: AgentStatus): string {
+  return status.health.map((line) => `! ${printable(line)}\n`).join("");
+}
+
+function capitalised(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+function ringText({ ring, address, peers }: AgentStatus): string {
+  const names = new Map(peers.map((peer) => [peer.address, peer.name]));
+  const name = (other: string | undefined): string =>
+    other === undefined ? "-" : (names.get(other) ?? other.slice(0, 8));
+  const size = Math.max(1, Math.round(ring.sizeEstimate));
+  const place = `${name(ring.predecessors[0])} < ${address.slice(0, 8)} < ${name(ring.successors[0])}`;
+  return `${place}, about ${size} ${size === 1 ? "member" : "members"}${ring.stable ? "" : ", settling"}`;
+}
+
+function leaseText({ lease, addressMode }: AgentStatus): string {
+  if (lease === undefined)
+    return addressMode === "dhcp"
+      ? "none yet: start your DHCP client on the interface"
+      : "none yet";
+  const alone = lease.alone ? ", claimed alone" : "";
+  return `expires in ${durationText(lease.expiresInSeconds)}, renewed ${lease.renewals} times${alone}`;
+}
+
+function peersText({ peers }: AgentStatus): string {
+  const count = (link: string): number => peers.filter((peer) => peer.link === link).length;
+  const [direct, relayed] = [count("direct"), count("relay")];
+  return `${direct + relayed}/${peers.length} (direct ${direct}, relayed ${relayed})`;
+}
