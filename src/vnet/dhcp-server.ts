@@ -1,0 +1,219 @@
+/**
+ * The DHCP server for the machines on our own TAP (RFC 2131). Every node is the server of its own
+ * host, under one identifier; addresses come from the lease machine, so an address is offered only
+ * once it is ours.
+ *
+ *      DISCOVER ──> bound? ── yes ──> OFFER
+ *                     └── no ──> want … bound ──> OFFER        REQUEST likewise, to ACK or NAK
+ */
+import { toHex } from "../base/bytes.ts";
+import { ENGINE_LIMITS } from "../base/engine.ts";
+import { type Ip, subnetContains } from "../base/net.ts";
+import { type Millis, NEVER } from "../base/time.ts";
+import { DHCP_OPTIONS, type DhcpMessage, ipOption } from "../frame/dhcp.ts";
+import type { LeaseState } from "../lease/leases.ts";
+import type { VnetContext } from "./context.ts";
+import { type DhcpRequest, grantFrame, nakFrame } from "./dhcp-reply.ts";
+import { clientOfMac, type Host } from "./host.ts";
+
+/** Clients repeat after 3-8 s with the same xid; a later answer would meet nobody. */
+const PENDING_MS = 10_000;
+/** Machines that boot behind one TAP at once. */
+const PENDING_MAX = 256;
+const NOBODY = "0.0.0.0";
+
+export class DhcpServer {
+  readonly #context: VnetContext;
+  readonly #host: Host;
+  /** The newest unanswered DISCOVER or REQUEST of each client. */
+  readonly #pending = new Map<string, { request: DhcpRequest; at: Millis }>();
+  /** Until when each client may use its address; silent clients are taken to be gone. */
+  readonly #granted = new Map<string, Millis>();
+  #deadline: Millis = NEVER;
+
+  constructor(context: VnetContext, host: Host) {
+    this.#context = context;
+    this.#host = host;
+  }
+
+  request(now: Millis, request: DhcpRequest): void {
+    const { message } = request;
+    // Relay agents would bring clients of other subnets; no lease of ours could serve them.
+    if (message.op !== "request" || message.giaddr !== NOBODY)
+      return this.#context.drop("bad-field");
+    switch (message.type) {
+      case "discover":
+        return this.#answer(now, request);
+      case "request":
+        return this.#request(now, request);
+      case "decline":
+        return this.#decline(message);
+      case "release":
+        return this.#release(message);
+      case "inform":
+        return this.#inform(request);
+      default:
+        return this.#context.drop("dhcp-over-overlay");
+    }
+  }
+
+  bound(now: Millis, lease: LeaseState): void {
+    const { client } = lease;
+    if (this.#servesClient(client) && !this.#granted.has(client))
+      this.#grant(now, client, lease.expiresAt);
+    const pending = this.#takePending(now, client);
+    if (pending !== undefined) this.#answerBound(now, pending, lease);
+  }
+
+  refused(now: Millis, client: string, reason: string): void {
+    const pending = this.#takePending(now, client);
+    if (pending?.message.type !== "request" || reason === "unavailable") return;
+    this.#nak(pending, "address not available");
+  }
+
+  lost(client: string): void {
+    this.#granted.delete(client);
+  }
+
+  timeout(now: Millis): void {
+    if (now < this.#deadline) return;
+    this.#deadline = NEVER;
+    for (const [client, until] of this.#granted) {
+      if (until <= now) this.#giveBack(client);
+      else this.#deadline = Math.min(this.#deadline, until);
+    }
+  }
+
+  deadline(): Millis {
+    return this.#deadline;
+  }
+
+  /** The four forms of REQUEST, RFC 2131 table 4. */
+  #request(now: Millis, request: DhcpRequest): void {
+    const { message } = request;
+    const server = ipOption(message, DHCP_OPTIONS.serverIdentifier);
+    if (server !== undefined && server !== this.#context.options.serverIp) {
+      return this.#chosenOther(message);
+    }
+    const ip = askedFor(message);
+    if (ip === undefined) return this.#context.drop("bad-field");
+    if (!subnetContains(this.#context.options.range, ip))
+      return this.#nak(request, "not of this network");
+    this.#answer(now, request);
+  }
+
+  #answer(now: Millis, request: DhcpRequest): void {
+    const client = clientOf(request.message);
+    const lease = this.#host.lease(client);
+    const isLive = lease !== undefined && secondsLeft(now, lease) > 0;
+    if (isLive && lease.mac === request.message.chaddr)
+      return this.#answerBound(now, request, lease);
+    if (!this.#remember(now, client, request)) return this.#context.drop("table-full");
+    const ip = askedFor(request.message);
+    const isUsable = ip !== undefined && subnetContains(this.#context.options.range, ip);
+    const requested = isUsable ? { requested: ip } : {};
+    this.#context.emit({ kind: "want", client, mac: request.message.chaddr, ...requested });
+  }
+
+  #answerBound(now: Millis, request: DhcpRequest, lease: LeaseState): void {
+    const { options } = this.#context;
+    const seconds = secondsLeft(now, lease);
+    if (seconds <= 0) return;
+    if (request.message.type === "request" && askedFor(request.message) !== lease.ip) {
+      return this.#nak(request, "another address is yours");
+    }
+    if (request.message.type === "request") this.#grant(now, lease.client, now + seconds * 1_000);
+    this.#toTap(grantFrame(options, request, lease.ip, seconds));
+  }
+
+  /** A server on the same wire was chosen: ours must not keep an address for nothing. */
+  #chosenOther(message: DhcpMessage): void {
+    const client = clientOf(message);
+    this.#pending.delete(client);
+    if (this.#host.lease(client) !== undefined) this.#giveBack(client);
+  }
+
+  #decline(message: DhcpMessage): void {
+    const client = clientOf(message);
+    const ip = ipOption(message, DHCP_OPTIONS.requestedIp);
+    if (ip === undefined || this.#host.lease(client)?.ip !== ip) return;
+    this.#granted.delete(client);
+    this.#host.forget(client);
+    this.#context.emit({ kind: "decline", client, ip });
+  }
+
+  #release(message: DhcpMessage): void {
+    const client = clientOf(message);
+    if (this.#host.lease(client)?.ip === message.ciaddr) this.#giveBack(client);
+  }
+
+  #inform(request: DhcpRequest): void {
+    const { options } = this.#context;
+    const ip = request.message.ciaddr;
+    if (subnetContains(options.range, ip)) this.#toTap(grantFrame(options, request, ip, undefined));
+  }
+
+  #giveBack(client: string): void {
+    this.#granted.delete(client);
+    this.#host.forget(client);
+    this.#context.emit({ kind: "release", client });
+  }
+
+  /** The TAP's own lease in the modes where the agent asks for it lives as long as the agent. */
+  #servesClient(client: string): boolean {
+    return this.#context.options.mode === "dhcp" || client !== this.#host.client;
+  }
+
+  #grant(now: Millis, client: string, until: Millis): void {
+    if (!this.#servesClient(client) || until <= now) return;
+    if (this.#granted.size >= ENGINE_LIMITS.macsPerSession && !this.#granted.has(client)) return;
+    this.#granted.set(client, until);
+    this.#deadline = Math.min(this.#deadline, until);
+  }
+
+  #remember(now: Millis, client: string, request: DhcpRequest): boolean {
+    this.#pending.delete(client);
+    for (const [old, { at }] of this.#pending) {
+      if (now - at < PENDING_MS) break;
+      this.#pending.delete(old);
+    }
+    if (this.#pending.size >= PENDING_MAX) return false;
+    this.#pending.set(client, { request, at: now });
+    return true;
+  }
+
+  #takePending(now: Millis, client: string): DhcpRequest | undefined {
+    const pending = this.#pending.get(client);
+    this.#pending.delete(client);
+    return pending !== undefined && now - pending.at < PENDING_MS ? pending.request : undefined;
+  }
+
+  #nak(request: DhcpRequest, why: string): void {
+    this.#toTap(nakFrame(this.#context.options, request, why));
+  }
+
+  #toTap(bytes: Uint8Array): void {
+    this.#context.engine({ op: "frame-to-tap", bytes });
+  }
+}
+
+/** The client identifier, else the type and address of the card, as hex. */
+export function clientOf(message: DhcpMessage): string {
+  const id = message.options.get(DHCP_OPTIONS.clientIdentifier);
+  const text = id === undefined ? "" : toHex(id.subarray(0, MAX_CLIENT_BYTES));
+  return text === "" ? clientOfMac(message.chaddr) : text;
+}
+
+/** As long as one option can be, and as a lease record keeps it. */
+const MAX_CLIENT_BYTES = 255;
+
+/** Renewing and rebinding clients put their address into ciaddr, the others into option 50. */
+function askedFor(message: DhcpMessage): Ip | undefined {
+  if (message.type === "request" && message.ciaddr !== NOBODY) return message.ciaddr;
+  return ipOption(message, DHCP_OPTIONS.requestedIp);
+}
+
+/** Never more than the record's own life: the client must stop when our claim ends. */
+function secondsLeft(now: Millis, lease: LeaseState): number {
+  return Math.min(lease.leaseSeconds, Math.floor((lease.expiresAt - now) / 1_000));
+}

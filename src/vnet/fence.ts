@@ -1,0 +1,266 @@
+/**
+ * The fence: what each linked peer may speak for, as the engine's filter.
+ *
+ *      link-up ──> send our claims                     (again whenever they change)
+ *      own-records ──> confirm each by the DHT ──> filter      at the latest after HOLD_MS
+ *      held ──> the frame's own claim is confirmed likewise
+ *      half its life, at most RECHECK_LAST_MS ──> confirmed again
+ */
+import { ENGINE_LIMITS, type FilterEntry } from "../base/engine.ts";
+import type { Ip, Mac } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import { type Millis, NEVER } from "../base/time.ts";
+import type { LinkId, PeerInfo } from "../link/link-types.ts";
+import { emitOwnRecords, parseOwnRecords } from "../wire/own-records.ts";
+import type { Claim, Confirmer, Verdict } from "./confirmer.ts";
+import type { VnetContext } from "./context.ts";
+import type { Host } from "./host.ts";
+import type { Peers } from "./peers.ts";
+
+/** The engine holds frames for ENGINE_LIMITS.heldMs; the filter must be there a little earlier. */
+const HOLD_MS = ENGINE_LIMITS.heldMs - 200;
+/** Confirmed again at half of the record's life, within these bounds. */
+const RECHECK_FIRST_MS = 10_000;
+const RECHECK_LAST_MS = 300_000;
+/** After "not his" and "cannot say": records may still be on their way. */
+const RETRY_FIRST_MS = 500;
+const RETRY_LAST_MS = 60_000;
+/** Own-records of one peer that were not acknowledged; the link is about to go then. */
+const SEND_TRIES = 3;
+
+interface Checked {
+  readonly claim: Claim;
+  /** The peer may use it until then; 0 = may not. */
+  ownUntil: Millis;
+  /** An answer was given at least once, or the DHT could not say. */
+  isSettled: boolean;
+  nextAt: Millis;
+  retryMs: Millis;
+}
+
+interface Guarded {
+  readonly peer: PeerInfo;
+  readonly holdUntil: Millis;
+  readonly claims: Map<string, Checked>;
+  hasSpoken: boolean;
+  /** Of the last filter, for comparison; undefined before the first. */
+  filter: readonly FilterEntry[] | undefined;
+  sendTries: number;
+}
+
+export class Fence {
+  readonly #context: VnetContext;
+  readonly #host: Host;
+  readonly #peers: Peers;
+  readonly #confirmer: Confirmer;
+  readonly #guarded = new Map<LinkId, Guarded>();
+  /** Own-records under way, by token. */
+  readonly #sends = new Map<number, LinkId>();
+  #deadline: Millis = NEVER;
+
+  constructor(context: VnetContext, host: Host, peers: Peers, confirmer: Confirmer) {
+    this.#context = context;
+    this.#host = host;
+    this.#peers = peers;
+    this.#confirmer = confirmer;
+  }
+
+  linkUp(now: Millis, peer: PeerInfo): void {
+    const holdUntil = now + HOLD_MS;
+    const fresh = { claims: new Map(), hasSpoken: false, filter: undefined, sendTries: 0 };
+    const guarded: Guarded = { peer, holdUntil, ...fresh };
+    this.#guarded.set(peer.link, guarded);
+    this.#deadline = Math.min(this.#deadline, holdUntil);
+    this.#tell(guarded);
+  }
+
+  linkDown(link: LinkId): void {
+    this.#guarded.delete(link);
+    for (const [token, to] of this.#sends) if (to === link) this.#sends.delete(token);
+  }
+
+  /** Our claims changed: everybody who guards us must know. */
+  claimsChanged(): void {
+    for (const guarded of this.#guarded.values()) {
+      guarded.sendTries = 0;
+      this.#tell(guarded);
+    }
+  }
+
+  /** Message own-records from a peer. */
+  received(now: Millis, link: LinkId, bytes: Uint8Array): void {
+    const guarded = this.#guarded.get(link);
+    if (guarded === undefined) return;
+    const entries = parseOwnRecords(bytes);
+    if (!entries.ok) return this.#context.drop(entries.reason);
+    guarded.hasSpoken = true;
+    this.#replaceClaims(now, guarded, entries.value);
+    this.#update(now, guarded);
+  }
+
+  /** A frame waits for the first filter or was dropped by the present one. */
+  held(now: Millis, link: LinkId, claim: Claim): void {
+    const guarded = this.#guarded.get(link);
+    if (guarded === undefined) return;
+    const known = guarded.claims.get(claimName(claim));
+    const isFull = guarded.claims.size >= ENGINE_LIMITS.macsPerSession;
+    if (known !== undefined) {
+      if (known.ownUntil <= now) known.nextAt = Math.min(known.nextAt, now + RETRY_FIRST_MS);
+    } else if (!isFull) this.#addClaim(now, guarded, claim);
+    this.#update(now, guarded);
+  }
+
+  /** The DHT answered something: claims that wait may be settled now. */
+  answered(now: Millis): void {
+    for (const guarded of this.#guarded.values()) {
+      const isWaiting = [...guarded.claims.values()].some((checked) => checked.nextAt === NEVER);
+      if (isWaiting) this.#update(now, guarded);
+    }
+  }
+
+  /** @returns true when the token was one of ours */
+  sent(token: number, ok: boolean): boolean {
+    const link = this.#sends.get(token);
+    if (link === undefined) return false;
+    this.#sends.delete(token);
+    const guarded = this.#guarded.get(link);
+    if (!ok && guarded !== undefined) this.#tell(guarded);
+    return true;
+  }
+
+  timeout(now: Millis): void {
+    if (now < this.#deadline) return;
+    this.#deadline = NEVER;
+    for (const guarded of this.#guarded.values()) this.#update(now, guarded);
+  }
+
+  deadline(): Millis {
+    return this.#deadline;
+  }
+
+  /** The first address a linked peer was confirmed for. */
+  ipOf(address: RingAddress): Ip | undefined {
+    const peer = this.#peers.byAddress(address);
+    const filter = peer === undefined ? undefined : this.#guarded.get(peer.link)?.filter;
+    return filter?.flatMap((entry) => entry.ips)[0];
+  }
+
+  #tell(guarded: Guarded): void {
+    if (guarded.sendTries >= SEND_TRIES) return;
+    guarded.sendTries += 1;
+    const token = this.#context.nextToken();
+    this.#sends.set(token, guarded.peer.link);
+    this.#context.send(guarded.peer.link, emitOwnRecords(this.#host.entries()), token);
+  }
+
+  #replaceClaims(now: Millis, guarded: Guarded, entries: readonly FilterEntry[]): void {
+    const claims = entries.flatMap(claimsOfEntry).slice(0, ENGINE_LIMITS.macsPerSession);
+    const names = new Set(claims.map(claimName));
+    for (const name of guarded.claims.keys()) if (!names.has(name)) guarded.claims.delete(name);
+    for (const claim of claims) this.#addClaim(now, guarded, claim);
+  }
+
+  /** Asks anew even when an old answer is remembered: the peer says that something changed. */
+  #addClaim(now: Millis, guarded: Guarded, claim: Claim): void {
+    const name = claimName(claim);
+    const known = guarded.claims.get(name);
+    if (known !== undefined && known.ownUntil > now) return;
+    if (this.#confirmer.confirm(now, guarded.peer.publicKey, claim).is === "foreign") {
+      this.#confirmer.forget(claim);
+    }
+    const fresh = { ownUntil: 0, isSettled: false, nextAt: now, retryMs: RETRY_FIRST_MS };
+    guarded.claims.set(name, { claim, ...fresh });
+  }
+
+  #update(now: Millis, guarded: Guarded): void {
+    for (const checked of guarded.claims.values()) {
+      if (checked.nextAt <= now || checked.nextAt === NEVER) this.#check(now, guarded, checked);
+    }
+    this.#publish(now, guarded);
+    this.#arm(now, guarded);
+  }
+
+  #check(now: Millis, guarded: Guarded, checked: Checked): void {
+    const verdict = this.#confirmer.confirm(now, guarded.peer.publicKey, checked.claim);
+    // NEVER marks a claim that waits for an answer of the DHT.
+    if (verdict.is === "asking") {
+      checked.nextAt = NEVER;
+      return;
+    }
+    settle(now, checked, verdict);
+    if (verdict.is === "foreign") this.#reportForeign(guarded, checked);
+  }
+
+  #publish(now: Millis, guarded: Guarded): void {
+    if (guarded.filter === undefined && now < guarded.holdUntil) {
+      const claims = [...guarded.claims.values()];
+      const isComplete = guarded.hasSpoken && claims.every((checked) => checked.isSettled);
+      if (!isComplete) return;
+    }
+    const filter = filterOf(now, guarded.claims.values());
+    if (guarded.filter !== undefined && sameFilter(guarded.filter, filter)) return;
+    guarded.filter = filter;
+    this.#context.engine({ op: "filter", session: guarded.peer.link, entries: filter });
+  }
+
+  #arm(now: Millis, guarded: Guarded): void {
+    const hold = guarded.filter === undefined ? guarded.holdUntil : NEVER;
+    let next = Math.max(now, hold);
+    for (const { nextAt, ownUntil } of guarded.claims.values()) {
+      next = Math.min(next, nextAt, ownUntil > now ? ownUntil : NEVER);
+    }
+    this.#deadline = Math.min(this.#deadline, next);
+  }
+
+  #reportForeign(guarded: Guarded, checked: Checked): void {
+    if (checked.retryMs < RETRY_LAST_MS) return;
+    const { mac, ip } = checked.claim;
+    this.#context.event({
+      what: "claim-refused",
+      condition: "a peer claims an address that is not its own in the DHT",
+      action: "its frames under that address are dropped",
+      effect: "the machine behind it is not reachable from here",
+      coolDownMs: RETRY_LAST_MS,
+      fields: { peer: guarded.peer.name, mac, ip: ip ?? "" },
+    });
+  }
+}
+
+function settle(now: Millis, checked: Checked, verdict: Verdict): void {
+  checked.isSettled ||= verdict.is === "own" || verdict.is === "foreign";
+  if (verdict.is === "own") {
+    const half = (verdict.until - now) / 2;
+    checked.ownUntil = verdict.until;
+    checked.nextAt = now + Math.min(RECHECK_LAST_MS, Math.max(RECHECK_FIRST_MS, half));
+    checked.retryMs = RETRY_FIRST_MS;
+    return;
+  }
+  if (verdict.is === "foreign") checked.ownUntil = 0;
+  checked.nextAt = now + checked.retryMs;
+  checked.retryMs = Math.min(RETRY_LAST_MS, checked.retryMs * 2);
+}
+
+function filterOf(now: Millis, claims: Iterable<Checked>): FilterEntry[] {
+  const ips = new Map<Mac, Ip[]>();
+  for (const { claim, ownUntil } of claims) {
+    if (ownUntil <= now) continue;
+    const own = ips.get(claim.mac) ?? [];
+    ips.set(claim.mac, claim.ip === undefined ? own : [...own, claim.ip]);
+  }
+  return [...ips].map(([mac, own]) => ({ mac, ips: own }));
+}
+
+function sameFilter(a: readonly FilterEntry[], b: readonly FilterEntry[]): boolean {
+  const text = (entries: readonly FilterEntry[]): string =>
+    entries.map(({ mac, ips }) => `${mac}=${ips.join()}`).join(";");
+  return text(a) === text(b);
+}
+
+function claimsOfEntry(entry: FilterEntry): Claim[] {
+  if (entry.ips.length === 0) return [{ mac: entry.mac, ip: undefined }];
+  return entry.ips.map((ip) => ({ mac: entry.mac, ip }));
+}
+
+function claimName(claim: Claim): string {
+  return `${claim.mac} ${claim.ip ?? ""}`;
+}

@@ -1,0 +1,107 @@
+/** What goes into the virtual network's machine and what comes out of it. */
+import type { EngineCommand, Upcall } from "../base/engine.ts";
+import type { CoreEvent } from "../base/event.ts";
+import type { Ip, Mac, Subnet } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import type { Rng } from "../base/rng.ts";
+import type { Identity } from "../crypto/identity.ts";
+import type { Membership } from "../crypto/membership.ts";
+import type { CryptoSuite } from "../crypto/suite.ts";
+import type { DhtInput, DhtResult } from "../dht/dht.ts";
+import type { LeaseState } from "../lease/leases.ts";
+import type { LinkId, PeerInfo } from "../link/link-types.ts";
+import type { RingView } from "../ring/view.ts";
+
+/**
+ * Where the address of the TAP comes from: leased and set by the agent, leased to a DHCP client on
+ * the TAP, or fixed in the configuration and set by the agent.
+ */
+export type AddressMode = "auto" | "dhcp" | "static";
+
+export interface VnetOptions {
+  readonly suite: CryptoSuite;
+  readonly rng: Rng;
+  readonly networkId: Uint8Array;
+  readonly identity: Identity;
+  readonly membership: Membership;
+  readonly self: RingAddress;
+  /** Own member certificate; floods carry it. Issued under the name `member` when not given. */
+  readonly certificate?: Uint8Array;
+  /** Of the TAP. */
+  readonly mac: Mac;
+  readonly mode: AddressMode;
+  readonly range: Subnet;
+  readonly leaseSeconds: number;
+  readonly mtu: number;
+  /** DHCP server identifier: never leased, answered by every node for its own host. */
+  readonly serverIp: Ip;
+  readonly serverMac: Mac;
+  readonly domain?: string;
+}
+
+export type VnetInput =
+  | { readonly kind: "timeout" }
+  /** frame, miss or held; others are not the virtual network's */
+  | { readonly kind: "upcall"; readonly upcall: Upcall }
+  | { readonly kind: "link-up"; readonly peer: PeerInfo }
+  | {
+      readonly kind: "link-down";
+      readonly link: LinkId;
+      readonly address: RingAddress;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: "message";
+      readonly link: LinkId;
+      readonly address: RingAddress;
+      readonly bytes: Uint8Array;
+    }
+  | { readonly kind: "sent"; readonly token: number; readonly ok: boolean }
+  | { readonly kind: "bound"; readonly lease: LeaseState }
+  | { readonly kind: "refused"; readonly client: string; readonly reason: string }
+  | { readonly kind: "lost"; readonly client: string; readonly ip: Ip; readonly mac: Mac }
+  | {
+      readonly kind: "dht-result";
+      readonly request: number;
+      readonly key: RingAddress;
+      readonly result: DhtResult;
+    }
+  | { readonly kind: "view"; readonly view: RingView }
+  | { readonly kind: "resolve"; readonly token: number; readonly ip: Ip }
+  /** Unix time, only for the dates of certificates in floods; 0 until told. */
+  | { readonly kind: "wall"; readonly wallSeconds: number };
+
+export interface ResolvedAddress {
+  readonly ip: Ip;
+  readonly mac: Mac;
+  readonly holder: RingAddress;
+}
+
+export type VnetOutput =
+  | { readonly kind: "engine"; readonly command: EngineCommand }
+  | { readonly kind: "dht"; readonly input: DhtInput }
+  | { readonly kind: "want"; readonly client: string; readonly mac: Mac; readonly requested?: Ip }
+  | { readonly kind: "release"; readonly client: string }
+  | { readonly kind: "decline"; readonly client: string; readonly ip: Ip }
+  | { readonly kind: "connect"; readonly address: RingAddress }
+  | {
+      readonly kind: "send";
+      readonly link: LinkId;
+      readonly bytes: Uint8Array;
+      readonly reliable: boolean;
+      readonly token: number;
+    }
+  /** Modes auto and static: the agent sets or clears the TAP's address. */
+  | {
+      readonly kind: "interface";
+      readonly ip: Ip;
+      readonly prefix: number;
+      readonly leaseSeconds: number;
+    }
+  | { readonly kind: "interface-clear"; readonly ip: Ip }
+  | {
+      readonly kind: "resolved";
+      readonly token: number;
+      readonly answer: ResolvedAddress | undefined;
+    }
+  | { readonly kind: "event"; readonly event: CoreEvent };

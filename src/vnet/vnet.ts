@@ -1,0 +1,195 @@
+/**
+ * The virtual network of one node: what its host sees on the TAP beyond plain unicast.
+ *
+ *      TAP ── frame, miss ──> inside ──> arp, neighbours, dhcp, forwarding, floods
+ *      links ── own-records, held ──> fence        flood ──> floods
+ *      leases ── bound, lost ──> host (forward local, carrier, interface), dhcp, announcer, fence
+ *      dht ── answers ──> resolver ──> whoever waits
+ *
+ * This file only dispatches.
+ */
+import type { DropReason } from "../base/drop-reason.ts";
+import type { Upcall } from "../base/engine.ts";
+import type { Machine } from "../base/machine.ts";
+import type { Ip } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import type { Millis } from "../base/time.ts";
+import type { LeaseState } from "../lease/leases.ts";
+import type { PeerInfo } from "../link/link-types.ts";
+import { MESSAGE_TYPES } from "../wire/message-type.ts";
+import { AddressQueries } from "./address-queries.ts";
+import { Announcer } from "./announcer.ts";
+import { ArpResponder } from "./arp-responder.ts";
+import { Confirmer } from "./confirmer.ts";
+import { VnetContext } from "./context.ts";
+import { DhcpServer } from "./dhcp-server.ts";
+import { Fence } from "./fence.ts";
+import { Floods } from "./floods.ts";
+import { Forwarding } from "./forwarding.ts";
+import { Host } from "./host.ts";
+import { Inside } from "./inside.ts";
+import { NeighbourResponder } from "./neighbour-responder.ts";
+import { Peers } from "./peers.ts";
+import { Resolver } from "./resolver.ts";
+import type { VnetInput, VnetOptions, VnetOutput } from "./vnet-messages.ts";
+
+export type { AddressMode, VnetInput, VnetOptions, VnetOutput } from "./vnet-messages.ts";
+
+export class Vnet implements Machine<VnetInput, VnetOutput> {
+  readonly #context: VnetContext;
+  readonly #peers = new Peers();
+  readonly #host: Host;
+  readonly #resolver: Resolver;
+  readonly #forwarding: Forwarding;
+  readonly #arp: ArpResponder;
+  readonly #neighbours: NeighbourResponder;
+  readonly #dhcp: DhcpServer;
+  readonly #announcer: Announcer;
+  readonly #fence: Fence;
+  readonly #floods: Floods;
+  readonly #queries: AddressQueries;
+  readonly #inside: Inside;
+
+  constructor(options: VnetOptions) {
+    const context = new VnetContext(options);
+    this.#context = context;
+    this.#host = new Host(context);
+    this.#resolver = new Resolver(context);
+    const confirmer = new Confirmer(this.#resolver);
+    this.#forwarding = new Forwarding(context, this.#host, this.#peers, this.#resolver);
+    this.#arp = new ArpResponder(context, this.#host, this.#resolver, this.#forwarding);
+    this.#neighbours = new NeighbourResponder(
+      context,
+      this.#host,
+      this.#resolver,
+      this.#forwarding,
+    );
+    this.#dhcp = new DhcpServer(context, this.#host);
+    this.#announcer = new Announcer(context);
+    this.#fence = new Fence(context, this.#host, this.#peers, confirmer);
+    this.#floods = new Floods(context, this.#host, this.#peers, confirmer);
+    this.#queries = new AddressQueries(context, this.#host, this.#resolver);
+    this.#inside = new Inside(context, {
+      arp: this.#arp,
+      neighbours: this.#neighbours,
+      dhcp: this.#dhcp,
+      floods: this.#floods,
+      forwarding: this.#forwarding,
+    });
+  }
+
+  handle(now: Millis, input: VnetInput): void {
+    this.#take(now, input);
+    if (this.#host.takeChanged()) this.#claimsChanged(now);
+  }
+
+  poll(): VnetOutput | undefined {
+    return this.#context.outbox.poll();
+  }
+
+  deadline(): Millis {
+    return Math.min(...this.#timed().map((part) => part.deadline()));
+  }
+
+  /** The virtual address of a linked peer, once its claim was confirmed. */
+  ipOf(address: RingAddress): Ip | undefined {
+    return this.#fence.ipOf(address);
+  }
+
+  /** How many frames and messages were dropped, by reason. */
+  drops(): ReadonlyMap<DropReason, number> {
+    return this.#context.drops();
+  }
+
+  #take(now: Millis, input: VnetInput): void {
+    switch (input.kind) {
+      case "timeout":
+        for (const part of this.#timed()) part.timeout(now);
+        return;
+      case "upcall":
+        return this.#upcall(now, input.upcall);
+      case "link-up":
+        return this.#linkUp(now, input.peer);
+      case "link-down":
+        return this.#linkDown(input);
+      case "message":
+        return this.#message(now, input);
+      case "sent":
+        if (!this.#floods.sent(input.token, input.ok)) this.#fence.sent(input.token, input.ok);
+        return;
+      case "bound":
+        return this.#bound(now, input.lease);
+      case "refused":
+        this.#dhcp.refused(now, input.client, input.reason);
+        return this.#host.refused(now, input.client);
+      case "lost":
+        this.#dhcp.lost(input.client);
+        return this.#host.lost(now, input.client);
+      case "dht-result":
+        return this.#dhtResult(now, input);
+      case "resolve":
+        return this.#queries.ask(now, input.token, input.ip);
+      case "wall":
+        return this.#floods.setWall(input.wallSeconds);
+      case "view":
+        // Links tell all that floods and forwarding need; the ring's view is for the DHT.
+        return;
+    }
+  }
+
+  #timed(): readonly { timeout(now: Millis): void; deadline(): Millis }[] {
+    return [this.#host, this.#dhcp, this.#announcer, this.#forwarding, this.#fence, this.#floods];
+  }
+
+  #upcall(now: Millis, upcall: Upcall): void {
+    if (upcall.kind === "frame") this.#inside.frame(now, upcall.bytes);
+    else if (upcall.kind === "miss") this.#inside.miss(now, upcall.mac, upcall.head);
+    else if (upcall.kind === "held") {
+      this.#fence.held(now, upcall.session, { mac: upcall.mac, ip: upcall.ip });
+    }
+  }
+
+  #linkUp(now: Millis, peer: PeerInfo): void {
+    this.#peers.add(peer);
+    this.#fence.linkUp(now, peer);
+    this.#forwarding.linkUp(now, peer);
+  }
+
+  #linkDown(input: Extract<VnetInput, { kind: "link-down" }>): void {
+    this.#peers.remove(input.link);
+    this.#fence.linkDown(input.link);
+    this.#forwarding.linkDown(input.link);
+    this.#floods.linkDown(input.link);
+  }
+
+  #message(now: Millis, input: Extract<VnetInput, { kind: "message" }>): void {
+    const { link, bytes } = input;
+    if (this.#peers.byLink(link) === undefined) return this.#context.drop("not-for-us");
+    const type = bytes[0];
+    if (type === MESSAGE_TYPES.flood) this.#floods.received(now, link, bytes);
+    else if (type === MESSAGE_TYPES["own-records"]) this.#fence.received(now, link, bytes);
+    else this.#context.drop("unknown-type");
+  }
+
+  #bound(now: Millis, lease: LeaseState): void {
+    if (this.#host.bound(now, lease)) this.#dhcp.bound(now, lease);
+    else this.#context.drop("table-full");
+  }
+
+  #dhtResult(now: Millis, input: Extract<VnetInput, { kind: "dht-result" }>): void {
+    const settled = this.#resolver.settle(now, input.request, input.result);
+    if (settled === undefined) return this.#announcer.settle(now, input.request, input.result);
+    const { question, answer } = settled;
+    this.#arp.answered(now, question, answer);
+    this.#neighbours.answered(now, question, answer);
+    this.#queries.answered(question, answer);
+    this.#forwarding.answered(now, question, answer);
+    this.#fence.answered(now);
+    this.#floods.answered(now);
+  }
+
+  #claimsChanged(now: Millis): void {
+    this.#announcer.keep(now, new Set(this.#host.entries().map((entry) => entry.mac)));
+    this.#fence.claimsChanged();
+  }
+}
