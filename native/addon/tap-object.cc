@@ -1,6 +1,7 @@
 #include "tap-object.h"
 
 #include <string>
+#include <utility>
 
 #include "engine-object.h"
 #include "engine-options.h"
@@ -18,6 +19,7 @@ Napi::Function TapObject::define(Napi::Env env) {
                      {
                          InstanceMethod("read", &TapObject::read),
                          InstanceMethod("write", &TapObject::write),
+                         InstanceMethod("whenReadable", &TapObject::whenReadable),
                          InstanceMethod("facts", &TapObject::facts),
                          InstanceMethod("set", &TapObject::set),
                          InstanceMethod("close", &TapObject::close),
@@ -75,6 +77,71 @@ Napi::Value TapObject::write(const CallbackInfo& info) {
   return Number::New(env, bytes < 0 ? static_cast<double>(bytes) : 0);
 }
 
+/// whenReadable(callback): once, when a read is worth trying or when the TAP is closed. Keeps the
+/// event loop alive meanwhile.
+Napi::Value TapObject::whenReadable(const CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsFunction()) {
+    Napi::TypeError::New(env, "callback must be a function").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  if (watch_ == nullptr && !startWatch(env)) {
+    Napi::Error::New(env, "this TAP cannot be watched").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  waiting_ = Napi::Persistent(info[0].As<Napi::Function>());
+  uv_poll_start(&watch_->handle, UV_READABLE, &TapObject::onReadable);
+  return env.Undefined();
+}
+
+bool TapObject::startWatch(Napi::Env env) {
+  uv_loop_t* loop = nullptr;
+  if (tap_.fd() < 0 || napi_get_uv_event_loop(env, &loop) != napi_ok) return false;
+  auto* watch = new Watch;
+  watch->owner = this;
+  watch->handle.data = watch;
+  if (uv_poll_init(loop, &watch->handle, tap_.fd()) != 0) {
+    delete watch;
+    return false;
+  }
+  napi_add_async_cleanup_hook(env, &TapObject::onEnvironmentEnd, watch, &watch->hook);
+  watch_ = watch;
+  return true;
+}
+
+void TapObject::onReadable(uv_poll_t* handle, int, int) {
+  uv_poll_stop(handle);
+  static_cast<Watch*>(handle->data)->owner->wake();
+}
+
+/// Calls the waiting callback, once.
+void TapObject::wake() {
+  if (waiting_.IsEmpty()) return;
+  Napi::HandleScope scope(Env());
+  const Napi::Function callback = waiting_.Value();
+  waiting_.Reset();
+  callback.MakeCallback(Env().Global(), {});
+}
+
+/// libuv lets go of the descriptor at once and of the handle later.
+void TapObject::stopWatch() {
+  if (watch_ == nullptr) return;
+  Watch* watch = std::exchange(watch_, nullptr);
+  watch->owner = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(&watch->handle), [](uv_handle_t* handle) {
+    auto* watch = static_cast<Watch*>(handle->data);
+    napi_remove_async_cleanup_hook(watch->hook);
+    delete watch;
+  });
+}
+
+void TapObject::onEnvironmentEnd(napi_async_cleanup_hook_handle, void* data) {
+  auto* watch = static_cast<Watch*>(data);
+  if (watch->owner != nullptr) watch->owner->stopWatch();
+}
+
+TapObject::~TapObject() { stopWatch(); }
+
 /// {name, fd, mtu, mac}; mtu and mac are undefined when there is no interface behind it.
 Napi::Value TapObject::facts(const CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -107,7 +174,9 @@ Napi::Value TapObject::set(const CallbackInfo& info) {
 }
 
 Napi::Value TapObject::close(const CallbackInfo& info) {
+  stopWatch();
   tap_.close();
+  wake();
   return info.Env().Undefined();
 }
 

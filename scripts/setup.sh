@@ -1,0 +1,111 @@
+#!/bin/sh
+# Makes a fresh clone ready: scripts/setup.sh demo|test. Run again, it finds everything done.
+# Leaves nothing outside the checkout but Debian packages.
+set -eu
+cd "$(dirname "$0")/.."
+mode=${1:-demo}
+
+say() { printf '%s\n' "setup: $*"; }
+fail() {
+  printf '%s\n' "setup: $*" >&2
+  exit 1
+}
+
+check_tools() {
+  [ "$(uname -s)" = Linux ] || fail "weft runs on Linux; this is $(uname -s)"
+  command -v node >/dev/null || fail "Node 20.19 or newer is needed; no node in PATH"
+  node -e '
+    const [major, minor] = process.versions.node.split(".").map(Number);
+    process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1);
+  ' || fail "Node 20.19 or newer is needed; this is $(node --version)"
+  command -v npm >/dev/null || fail "npm is needed; it is not in PATH"
+}
+
+# one line each: the Debian package, then what it is found by (a program in PATH, or a file)
+packages() {
+  cat <<'TABLE'
+g++ g++
+make make
+python3 python3
+iproute2 ip
+nftables nft
+iperf3 iperf3
+iputils-ping ping
+TABLE
+  [ "$mode" = test ] || return 0
+  cat <<'TABLE'
+udhcpc udhcpc
+isc-dhcp-client dhclient
+openssh-client ssh
+openssh-server sshd
+tshark tshark
+tcpdump tcpdump
+fping fping
+jq jq
+ethtool ethtool
+clang clang++
+libclang-rt-14-dev /usr/lib/llvm-14/lib/clang
+wireguard-go wireguard-go
+wireguard-tools wg
+TABLE
+}
+
+missing_packages() {
+  packages | while read -r package proof; do
+    case $proof in
+      /*) [ -e "$proof" ] && dpkg -s "$package" >/dev/null 2>&1 || echo "$package" ;;
+      *) command -v "$proof" >/dev/null || echo "$package" ;;
+    esac
+  done
+}
+
+install_packages() {
+  PATH=$PATH:/usr/sbin:/sbin
+  export PATH
+  missing=$(missing_packages | tr '\n' ' ')
+  [ -n "$missing" ] || return 0
+  say "Debian packages missing: $missing"
+  command -v apt-get >/dev/null || fail "no apt-get here: install the like of these packages, then run again"
+  if [ "$(id -u)" -eq 0 ]; then
+    as_root=
+  elif command -v sudo >/dev/null; then
+    as_root=sudo
+  else
+    fail "run as root: apt-get install --no-install-recommends $missing"
+  fi
+  if [ -t 0 ] && [ -z "${CI:-}" ]; then
+    printf 'setup: install them with apt-get? [Y/n] '
+    read -r answer
+    case $answer in [nN]*) fail "not without them" ;; esac
+  fi
+  say "installing them"
+  $as_root apt-get update -q >/dev/null || fail "apt-get update failed"
+  # shellcheck disable=SC2086
+  $as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -q --no-install-recommends $missing >/dev/null || fail "apt-get install failed"
+}
+
+install_modules() {
+  stamp=node_modules/.weft-lock
+  now=$(sha256sum package-lock.json | cut -d ' ' -f 1)
+  [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return 0
+  # a tree that npm made from this very lock file needs no new one
+  if [ -f node_modules/.package-lock.json ] && npm ls --all >/dev/null 2>&1; then
+    say "npm modules are in place"
+  else
+    say "installing npm modules"
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || fail "npm ci failed"
+  fi
+  printf '%s\n' "$now" >"$stamp"
+}
+
+case $mode in
+  demo | test) ;;
+  *) fail "usage: scripts/setup.sh demo|test" ;;
+esac
+check_tools
+install_packages
+install_modules
+say "compiling TypeScript"
+node node_modules/typescript/bin/tsc -b || fail "TypeScript found errors, see above"
+sh scripts/build-native.sh
