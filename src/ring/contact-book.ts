@@ -5,12 +5,7 @@
  */
 import KBucket from "k-bucket";
 import type { Endpoint } from "../base/net.ts";
-import {
-  addressFromBytes,
-  addressToBytes,
-  clockwise,
-  type RingAddress,
-} from "../base/ring-address.ts";
+import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
 
 /** Contacts per bucket: with 160 buckets, of which log2 N fill, about 120 contacts at 1,000 members. */
 const BUCKET_SIZE = 8;
@@ -59,12 +54,7 @@ export class ContactBook {
     this.#buckets.remove(addressToBytes(address));
   }
 
-  /** All contacts, those nearest clockwise of us first. */
-  clockwiseOrder(): readonly RingAddress[] {
-    const steps = (contact: Contact): bigint => clockwise(this.#self, contact.address);
-    return this.#buckets
-      .toArray()
-      .sort((a, b) => (steps(a) < steps(b) ? -1 : 1))
-      .map((contact) => addressFromBytes(contact.id));
+  addresses(): RingAddress[] {
+    return this.#buckets.toArray().map((contact) => contact.address);
   }
 }

@@ -21,7 +21,7 @@ import {
   type ProbeReport,
   type ProbeRequest,
 } from "../wire/ring-messages.ts";
-import { isUsable, lists, type LinkTable, type RingLink } from "./link-table.ts";
+import { isUsable, type LinkTable, lists, type RingLink } from "./link-table.ts";
 import type { RingOutput } from "./ring.ts";
 import type { Tokens } from "./tokens.ts";
 

@@ -8,9 +8,9 @@
 import type { DropReason } from "../base/drop-reason.ts";
 import type { Outbox } from "../base/machine.ts";
 import type { RingAddress } from "../base/ring-address.ts";
-import { type Millis } from "../base/time.ts";
+import type { Millis } from "../base/time.ts";
 import type { LinkId } from "../link/link-types.ts";
-import { emitEnvelope, type Envelope } from "../wire/ring-messages.ts";
+import { type Envelope, emitEnvelope } from "../wire/ring-messages.ts";
 import type { Drops } from "./drops.ts";
 import type { LinkTable, RingLink } from "./link-table.ts";
 import type { RingOutput } from "./ring.ts";

@@ -6,7 +6,7 @@
 import type { Outbox } from "../base/machine.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER } from "../base/time.ts";
-import { lists, type LinkTable, type RingLink } from "./link-table.ts";
+import { type LinkTable, lists, type RingLink } from "./link-table.ts";
 import type { RingOutput } from "./ring.ts";
 
 /** Longer than any repair or restart takes. */

@@ -21,6 +21,8 @@ export interface RingLink {
   /** The newest list the peer told us; undefined before the first. */
   list: Neighbours | undefined;
   listAt: Millis;
+  /** That list as it came: most lists repeat the one before, and need no second look. */
+  listBytes: Uint8Array;
   /** Since when neither side needs it as a neighbour; undefined while somebody does. */
   idleSince: Millis | undefined;
 }
@@ -69,6 +71,7 @@ export class LinkTable {
       suspect: false,
       list: undefined,
       listAt: now,
+      listBytes: new Uint8Array(0),
       idleSince: undefined,
     };
     const older = this.#byAddress.get(peer.address);

@@ -2,6 +2,7 @@
  * Neighbour lists: what this node tells of its links, and what it believes of those it is told.
  * A list names usable links only, so "X lists Y" also means "X reaches Y in one hop".
  */
+import { equalBytes } from "../base/bytes.ts";
 import type { Outbox } from "../base/machine.ts";
 import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
@@ -78,9 +79,17 @@ export class Lists {
     return [own, ...this.entriesFor(address)];
   }
 
-  heard(now: Millis, link: RingLink, list: Neighbours): void {
+  /** The same list again only shows that the peer still holds it. */
+  isRepeated(now: Millis, link: RingLink, bytes: Uint8Array): boolean {
+    if (!equalBytes(bytes, link.listBytes)) return false;
+    link.listAt = now;
+    return true;
+  }
+
+  heard(now: Millis, link: RingLink, list: Neighbours, bytes: Uint8Array): void {
     link.list = list;
     link.listAt = now;
+    link.listBytes = bytes;
     for (const entry of list.entries) this.#note(entry);
   }
 
@@ -88,11 +97,7 @@ export class Lists {
   rumour(now: Millis, entries: readonly NeighbourEntry[], asked: boolean): void {
     for (const entry of entries) {
       if (entry.address === this.#options.self) continue;
-      this.#rumours.set(
-        entry.address,
-        { endpoints: entry.endpoints, asked },
-        now + RUMOUR_LIFE_MS,
-      );
+      this.#rumours.set(entry.address, { endpoints: entry.endpoints, asked }, now + RUMOUR_LIFE_MS);
     }
   }
 

@@ -3,7 +3,7 @@
  * Four a side make every ring of up to nine members a full mesh, and an acknowledged broadcast
  * survives stale entries (docs/ARCHITECTURE.md).
  */
-import { clockwise, type RingAddress } from "../base/ring-address.ts";
+import type { RingAddress } from "../base/ring-address.ts";
 
 export const NEAR_PER_SIDE = 4;
 /** Up to this many members everyone is everyone's near neighbour. */
@@ -28,8 +28,9 @@ export function sidesOf(self: RingAddress, others: Iterable<RingAddress>): Sides
 export function clockwiseFrom(self: RingAddress, others: Iterable<RingAddress>): RingAddress[] {
   const unique = new Set(others);
   unique.delete(self);
-  const steps = [...unique].map((address) => ({ address, by: clockwise(self, address) }));
-  return steps.sort((a, b) => (a.by < b.by ? -1 : 1)).map((step) => step.address);
+  const order = [...unique].sort((a, b) => (a < b ? -1 : 1));
+  const turn = order.findIndex((address) => address > self);
+  return turn <= 0 ? order : [...order.slice(turn), ...order.slice(0, turn)];
 }
 
 /** Both sides as one set. */

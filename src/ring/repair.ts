@@ -99,7 +99,8 @@ export class Repair {
     const reachable = [...evidence.keys()].filter((one) => attempts.failuresOf(one) === 0);
     const wanted = nearOf(sidesOf(self, reachable));
     this.#missing = 0;
-    for (const address of wanted) if (this.#pursue(now, address, evidence.get(address))) this.#missing++;
+    for (const address of wanted)
+      if (this.#pursue(now, address, evidence.get(address))) this.#missing++;
     this.#guess(now, evidence);
     attempts.endPass(now);
   }
@@ -128,7 +129,7 @@ export class Repair {
   /** After a crash of all neighbours on one side, or a partition, only old contacts know the way. */
   #guess(now: Millis, evidence: ReadonlyMap<RingAddress, Evidence>): void {
     const { self, contacts, attempts, quarantine } = this.#options;
-    const old = contacts.clockwiseOrder().filter((one) => !quarantine.has(now, one));
+    const old = contacts.addresses().filter((one) => !quarantine.has(now, one));
     for (const address of nearOf(sidesOf(self, [...evidence.keys(), ...old]))) {
       if (evidence.has(address)) continue;
       this.#pursue(now, address, undefined);

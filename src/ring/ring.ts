@@ -260,15 +260,16 @@ export class Ring implements Machine<RingInput, RingOutput> {
   }
 
   #timeout(now: Millis): void {
+    if (!this.#view.stable || this.#attempts.deadline() <= now) this.#dirty = true;
     for (const name of this.#timers.takeExpired(now)) {
       if (name === "tell") this.#tellNear();
+      else this.#dirty = true;
       if (name === "round") this.#round(now);
     }
     for (const link of this.#convictions.takeConvicted(now)) this.#convict(now, link);
     this.#join.timeout(now, nearOf(this.#repair.sides));
     this.#shortcuts.timeout(now, this.#view.sizeEstimate);
     this.#idle.timeout(now);
-    this.#dirty = true;
   }
 
   #linkUp(now: Millis, peer: PeerInfo, told: LinkRole | undefined): void {
@@ -349,11 +350,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
       case MESSAGE_TYPES.routed:
         return this.#take(parseEnvelope(bytes), (one) => this.#forwarder.pass(now, one, link));
       case MESSAGE_TYPES.neighbours:
-        return this.#take(parseNeighbours(bytes), (list) => {
-          this.#lists.heard(now, link, list);
-          if (list.wantsReply) this.#lists.tell(link, this.#forwarder.inRing, false);
-          this.#dirty = true;
-        });
+        return this.#neighbours(now, link, bytes);
       case MESSAGE_TYPES["probe-request"]:
         return this.#take(parseProbeRequest(bytes), (one) => this.#convictions.request(id, one));
       case MESSAGE_TYPES["probe-report"]:
@@ -364,6 +361,16 @@ export class Ring implements Machine<RingInput, RingOutput> {
       default:
         return this.#drops.count("unknown-type");
     }
+  }
+
+  #neighbours(now: Millis, link: RingLink, bytes: Uint8Array): void {
+    const repeated = this.#lists.isRepeated(now, link, bytes);
+    if (!repeated || !this.#view.stable) this.#dirty = true;
+    if (repeated && !(link.list?.wantsReply ?? false)) return;
+    this.#take(parseNeighbours(bytes), (list) => {
+      this.#lists.heard(now, link, list, bytes);
+      if (list.wantsReply) this.#lists.tell(link, this.#forwarder.inRing, false);
+    });
   }
 
   #pathBroken(peer: RingAddress): void {

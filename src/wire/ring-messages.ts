@@ -20,7 +20,7 @@
  *     count u8 (<= 24), each: flags u8 (bit 0 in the ring) | address 20 B
  *                             | name length u8, printable ASCII | endpoint count u8 (<= 3), endpoints
  */
-import { ByteReader, ByteWriter, asciiText, utf8 } from "../base/bytes.ts";
+import { asciiText, ByteReader, ByteWriter, utf8 } from "../base/bytes.ts";
 import { type DropReason, dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import type { Endpoint } from "../base/net.ts";
 import {

@@ -30,7 +30,10 @@ function* ordersOf(n: number): Generator<number[]> {
   function* extend(head: number[], rest: readonly number[]): Generator<number[]> {
     if (rest.length === 0) yield head;
     for (const place of rest) {
-      yield* extend([...head, place], rest.filter((one) => one !== place));
+      yield* extend(
+        [...head, place],
+        rest.filter((one) => one !== place),
+      );
     }
   }
   const all = Array.from({ length: n }, (_, i) => i);

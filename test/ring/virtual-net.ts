@@ -446,7 +446,6 @@ export function evenAddresses(count: number): RingAddress[] {
   return Array.from({ length: count }, (_, i) => ((1n << 160n) * BigInt(i)) / BigInt(count) + 7n);
 }
 
-
 function before(a: Event, b: Event): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
