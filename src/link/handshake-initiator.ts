@@ -1,0 +1,296 @@
+/**
+ * The initiator's side of handshakes, by datagram and over the ring at once.
+ *
+ *      asking --message 2--> confirming --anything sealed from the peer--> gone
+ *        |  message 1 at 0, 250, 750, 1750 ..      |  message 3 again at 250, 750, 1750 ..
+ *        \--5 s--> failed                          \--4 tries--> gone
+ *
+ * The same Noise message 1 goes every way; the first valid answer decides.
+ */
+import { equalBytes } from "../base/bytes.ts";
+import type { ReceiverIndex, SocketIndex } from "../base/engine.ts";
+import { Outbox } from "../base/machine.ts";
+import { type Endpoint, endpointText, isIpv6, sameEndpoint } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import { jitter } from "../base/rng.ts";
+import { type Millis, NEVER } from "../base/time.ts";
+import { openCookieReply } from "../crypto/cookie-jar.ts";
+import { mac1Of } from "../crypto/mac.ts";
+import { parseCookieReply, parseVersionRefused } from "../wire/cookie.ts";
+import { emitHandshake1, emitHandshake3, parseHandshake2 } from "../wire/handshake.ts";
+import type { DropCounters } from "./drop-counters.ts";
+import type { Channel, HandshakeResult, HandshakeSelf } from "./handshake-self.ts";
+import type { ConnectTarget, LinkRole } from "./link-types.ts";
+
+/** Handshakes under way: a join opens some twenty links, traffic may open 128 at once. */
+export const MAX_CONNECTS = 256;
+/** After this a peer that runs at all has answered, even through loss. */
+const ASKING_MS = 5_000;
+/** Waits between repetitions; the last one repeats. Odd steps spread by the jitter. */
+const GAPS_MS: readonly Millis[] = [250, 500, 1_000];
+const GAP_JITTER = 0.1;
+/** Message 3 is repeated until the peer is heard: 250, 500, 1000, 1000 ms. */
+const CONFIRM_TRIES = 5;
+/** Endpoints of one attempt: the candidates of a peer and where it was last. */
+const MAX_ENDPOINTS = 9;
+
+export interface ConnectRequest {
+  readonly to: ConnectTarget;
+  readonly role: LinkRole;
+  /** A renewal of a link that exists: failing is nobody's news. */
+  readonly isRenewal: boolean;
+}
+
+export type InitiatorOutput =
+  | { readonly kind: "send"; readonly channel: Channel; readonly bytes: Uint8Array }
+  | { readonly kind: "done"; readonly request: ConnectRequest; readonly result: HandshakeResult }
+  | { readonly kind: "failed"; readonly request: ConnectRequest; readonly reason: string };
+
+interface Attempt {
+  readonly request: ConnectRequest;
+  readonly index: ReceiverIndex;
+  readonly ephemeralSecret: Uint8Array;
+  readonly noise1: Uint8Array;
+  readonly endpoints: Endpoint[];
+  readonly cookies: Map<string, Uint8Array>;
+  readonly startedAt: Millis;
+  tries: number;
+  nextAt: Millis;
+  confirming:
+    | { readonly peer: RingAddress; readonly channel: Channel; readonly message3: Uint8Array }
+    | undefined;
+}
+
+export class HandshakeInitiator {
+  readonly #self: HandshakeSelf;
+  readonly #sockets: number;
+  readonly #drops: DropCounters;
+  readonly #attempts = new Map<ReceiverIndex, Attempt>();
+  readonly #out = new Outbox<InitiatorOutput>();
+
+  constructor(self: HandshakeSelf, sockets: number, drops: DropCounters) {
+    this.#self = self;
+    this.#sockets = sockets;
+    this.#drops = drops;
+  }
+
+  start(now: Millis, request: ConnectRequest): void {
+    const same = this.#find(request.to);
+    if (same !== undefined) return this.#extend(same, request.to);
+    if (this.#attempts.size >= MAX_CONNECTS) return this.#fail(request, "too many connects");
+    const index = this.#self.drawIndex();
+    const ephemeralSecret = this.#self.options.rng.bytes(32);
+    const attempt: Attempt = {
+      request,
+      index,
+      ephemeralSecret,
+      noise1: this.#self.noise(true, ephemeralSecret).write(new Uint8Array(0)),
+      endpoints: endpointsOf(request.to),
+      cookies: new Map(),
+      startedAt: now,
+      tries: 0,
+      nextAt: now,
+      confirming: undefined,
+    };
+    this.#attempts.set(index, attempt);
+    this.#repeat(now, attempt);
+  }
+
+  /** When we began to ask this address; NEVER when we do not. */
+  askingSince(address: RingAddress): Millis {
+    for (const { request, confirming, startedAt } of this.#attempts.values()) {
+      if (confirming !== undefined || request.to.kind !== "address") continue;
+      if (request.to.address === address) return startedAt;
+    }
+    return NEVER;
+  }
+
+  /** A link to this peer exists by another handshake: stop asking. */
+  settle(address: RingAddress, endpoint: Endpoint | undefined): void {
+    for (const [index, attempt] of this.#attempts) {
+      if (attempt.confirming !== undefined) continue;
+      const { to } = attempt.request;
+      const isSame =
+        to.kind === "address"
+          ? to.address === address
+          : endpoint !== undefined && sameEndpoint(to.endpoint, endpoint);
+      if (isSame) this.#attempts.delete(index);
+    }
+  }
+
+  /** The peer was heard under a session: it has message 3. */
+  confirm(peer: RingAddress): void {
+    for (const [index, { confirming }] of this.#attempts) {
+      if (confirming?.peer === peer) this.#attempts.delete(index);
+    }
+  }
+
+  /** Whether this message 1 is our own that came back; then the way it took is given up. */
+  recognise(noise1: Uint8Array): boolean {
+    for (const attempt of this.#attempts.values()) {
+      if (!equalBytes(attempt.noise1, noise1)) continue;
+      if (attempt.request.to.kind === "endpoint") this.#end(attempt, "self");
+      return true;
+    }
+    return false;
+  }
+
+  receive2(now: Millis, channel: Channel, bytes: Uint8Array): void {
+    const message = parseHandshake2(bytes);
+    if (!message.ok) return this.#drops.count(message.reason);
+    const attempt = this.#attempts.get(message.value.receiver);
+    if (attempt === undefined) return this.#drops.count("unknown-receiver");
+    if (attempt.confirming !== undefined) return this.#sendMessage3(attempt);
+    const noise = this.#self.noise(true, attempt.ephemeralSecret);
+    noise.write(new Uint8Array(0));
+    const payload = noise.read(message.value.noise);
+    const remoteStatic = noise.remoteStatic;
+    if (payload === undefined || remoteStatic === undefined) {
+      return this.#drops.count("bad-handshake");
+    }
+    const facts = this.#self.judge(payload, remoteStatic);
+    if (!facts.ok) return this.#drops.count(facts.reason);
+    const { to } = attempt.request;
+    // Another member lives at an old endpoint of the one we want.
+    if (to.kind === "address" && to.address !== facts.value.address) {
+      return this.#drops.count("not-for-us");
+    }
+    if (facts.value.address === this.#self.options.address) return this.#end(attempt, "self");
+    const body = emitHandshake3({
+      sender: attempt.index,
+      receiver: message.value.sender,
+      noise: noise.write(this.#self.payload(channel)),
+    });
+    const message3 = this.#self.withMacs(body);
+    attempt.confirming = { peer: facts.value.address, channel, message3 };
+    attempt.tries = 0;
+    this.#repeat(now, attempt);
+    const result: HandshakeResult = {
+      facts: facts.value,
+      keys: this.#self.sessionKeys(noise, true),
+      initiator: true,
+      receive: attempt.index,
+      send: message.value.sender,
+      channel,
+    };
+    this.#out.push({ kind: "done", request: attempt.request, result });
+  }
+
+  receiveCookie(now: Millis, from: Endpoint, bytes: Uint8Array): void {
+    const reply = parseCookieReply(bytes);
+    if (!reply.ok) return this.#drops.count(reply.reason);
+    const attempt = this.#attempts.get(reply.value.receiver);
+    if (attempt === undefined || attempt.confirming !== undefined) {
+      return this.#drops.count("unknown-receiver");
+    }
+    const isAsked = attempt.endpoints.some((endpoint) => sameEndpoint(endpoint, from));
+    const { suite, keys } = this.#self.options;
+    const cookie = openCookieReply(suite, keys.mac1Key, reply.value, mac1Of(this.#message1(attempt)));
+    if (!isAsked || cookie === undefined) return this.#drops.count("bad-mac2");
+    const isFirst = !attempt.cookies.has(endpointText(from));
+    attempt.cookies.set(endpointText(from), cookie);
+    if (isFirst) this.#sendMessage1(attempt, from);
+    else attempt.nextAt = Math.max(attempt.nextAt, now);
+  }
+
+  receiveRefusal(bytes: Uint8Array): void {
+    const refused = parseVersionRefused(bytes);
+    if (!refused.ok) return this.#drops.count(refused.reason);
+    const attempt = this.#attempts.get(refused.value.receiver);
+    if (attempt === undefined || attempt.confirming !== undefined) {
+      return this.#drops.count("unknown-receiver");
+    }
+    this.#end(attempt, `version ${refused.value.major}`);
+  }
+
+  timeout(now: Millis): void {
+    for (const attempt of [...this.#attempts.values()]) {
+      if (attempt.nextAt > now) continue;
+      if (attempt.confirming !== undefined && attempt.tries >= CONFIRM_TRIES) {
+        this.#attempts.delete(attempt.index);
+      } else if (attempt.confirming === undefined && now - attempt.startedAt >= ASKING_MS) {
+        this.#end(attempt, "no answer");
+      } else this.#repeat(now, attempt);
+    }
+  }
+
+  deadline(): Millis {
+    let earliest = NEVER;
+    for (const { nextAt } of this.#attempts.values()) earliest = Math.min(earliest, nextAt);
+    return earliest;
+  }
+
+  poll(): InitiatorOutput | undefined {
+    return this.#out.poll();
+  }
+
+  #repeat(now: Millis, attempt: Attempt): void {
+    const gapMs = GAPS_MS[Math.min(attempt.tries, GAPS_MS.length - 1)] ?? 0;
+    attempt.tries++;
+    attempt.nextAt = now + jitter(this.#self.options.rng, gapMs, GAP_JITTER);
+    if (attempt.confirming !== undefined) return this.#sendMessage3(attempt);
+    attempt.nextAt = Math.min(attempt.nextAt, attempt.startedAt + ASKING_MS);
+    for (const endpoint of attempt.endpoints) this.#sendMessage1(attempt, endpoint);
+    const { to } = attempt.request;
+    if (to.kind !== "address") return;
+    const body = emitHandshake1({ sender: attempt.index, noise: attempt.noise1 }, false);
+    const channel: Channel = { kind: "ring", address: to.address };
+    this.#out.push({ kind: "send", channel, bytes: this.#self.withMacs(body) });
+  }
+
+  #message1(attempt: Attempt, cookie?: Uint8Array): Uint8Array {
+    const body = emitHandshake1({ sender: attempt.index, noise: attempt.noise1 }, true);
+    return this.#self.withMacs(body, cookie);
+  }
+
+  #sendMessage1(attempt: Attempt, endpoint: Endpoint): void {
+    const bytes = this.#message1(attempt, attempt.cookies.get(endpointText(endpoint)));
+    const socket = socketFor(endpoint, this.#sockets);
+    this.#out.push({ kind: "send", channel: { kind: "socket", socket, endpoint }, bytes });
+  }
+
+  #sendMessage3({ confirming }: Attempt): void {
+    if (confirming === undefined) return;
+    const { channel, message3 } = confirming;
+    this.#out.push({ kind: "send", channel, bytes: message3 });
+  }
+
+  #find(to: ConnectTarget): Attempt | undefined {
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.confirming === undefined && isSameTarget(attempt.request.to, to)) return attempt;
+    }
+    return undefined;
+  }
+
+  #extend(attempt: Attempt, to: ConnectTarget): void {
+    for (const endpoint of endpointsOf(to)) {
+      if (attempt.endpoints.length >= MAX_ENDPOINTS) return;
+      if (attempt.endpoints.some((known) => sameEndpoint(known, endpoint))) continue;
+      attempt.endpoints.push(endpoint);
+      this.#sendMessage1(attempt, endpoint);
+    }
+  }
+
+  #end(attempt: Attempt, reason: string): void {
+    this.#attempts.delete(attempt.index);
+    this.#fail(attempt.request, reason);
+  }
+
+  #fail(request: ConnectRequest, reason: string): void {
+    this.#out.push({ kind: "failed", request, reason });
+  }
+}
+
+/** By convention socket 0 serves IPv4 and socket 1, when there is one, IPv6. */
+export function socketFor(endpoint: Endpoint, sockets: number): SocketIndex {
+  return sockets > 1 && isIpv6(endpoint.ip) ? 1 : 0;
+}
+
+function endpointsOf(to: ConnectTarget): Endpoint[] {
+  return to.kind === "endpoint" ? [to.endpoint] : to.endpoints.slice(0, MAX_ENDPOINTS);
+}
+
+function isSameTarget(a: ConnectTarget, b: ConnectTarget): boolean {
+  if (a.kind === "endpoint") return b.kind === "endpoint" && sameEndpoint(a.endpoint, b.endpoint);
+  return b.kind === "address" && a.address === b.address;
+}

@@ -1,0 +1,131 @@
+/** Inputs, outputs and views of the links: the vocabulary between link and the layers above. */
+import type {
+  Cipher,
+  EngineCommand,
+  SessionId,
+  SessionTraffic,
+  SocketIndex,
+  Upcall,
+} from "../base/engine.ts";
+import type { CoreEvent } from "../base/event.ts";
+import type { Endpoint } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import type { Millis } from "../base/time.ts";
+
+/** One link per peer, one engine session per link: it outlives rekeys and moves between paths. */
+export type LinkId = SessionId;
+export type LinkRole = "near" | "shortcut" | "leaf" | "onDemand";
+
+/** What the handshake proved about a peer. */
+export interface PeerInfo {
+  readonly link: LinkId;
+  readonly address: RingAddress;
+  /** Ed25519, 32 bytes */
+  readonly publicKey: Uint8Array;
+  readonly certificate: Uint8Array;
+  readonly name: string;
+  /** Drawn anew each time the peer's agent starts. */
+  readonly boot: bigint;
+  readonly minorVersion: number;
+  readonly capabilities: number;
+  /** Of the cluster file's shared part, 32 bytes. */
+  readonly digest: Uint8Array;
+  readonly candidates: readonly Endpoint[];
+  readonly initiatedHere: boolean;
+}
+
+export type PathView =
+  | { readonly kind: "none" }
+  | { readonly kind: "direct"; readonly endpoint: Endpoint }
+  | { readonly kind: "relay"; readonly via: RingAddress };
+
+export interface LinkView {
+  readonly peer: PeerInfo;
+  readonly role: LinkRole;
+  readonly path: PathView;
+  readonly rttMs: number | undefined;
+  /** Share of unanswered probes, smoothed over about 16 of them. */
+  readonly lossFraction: number;
+  /** Bytes of UDP payload; 0 without a path. */
+  readonly maxDatagram: number;
+  readonly openedAt: Millis;
+  readonly lastHeardAt: Millis;
+  readonly traffic: SessionTraffic | undefined;
+  readonly cipher: Cipher;
+}
+
+/** Who asked for a reliable message; routes `sent` back. */
+export type SendOwner = "ring" | "vnet" | "node";
+
+export type ConnectTarget =
+  | { readonly kind: "endpoint"; readonly endpoint: Endpoint }
+  | {
+      readonly kind: "address";
+      readonly address: RingAddress;
+      /** Where it may listen; tried beside the handshake over the ring. */
+      readonly endpoints: readonly Endpoint[];
+    };
+
+export type LinksInput =
+  | { readonly kind: "timeout" }
+  | { readonly kind: "upcall"; readonly upcall: Upcall }
+  /** Wall clock, at start and hourly: for certificate dates alone. */
+  | { readonly kind: "wall"; readonly wallSeconds: number }
+  /** Our own host candidates on the underlay. */
+  | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: "connect"; readonly to: ConnectTarget; readonly role: LinkRole }
+  /** Payload 0x22 that the ring delivered. */
+  | { readonly kind: "routed-handshake"; readonly source: RingAddress; readonly bytes: Uint8Array }
+  | {
+      readonly kind: "send";
+      readonly link: LinkId;
+      readonly bytes: Uint8Array;
+      readonly reliable: boolean;
+      readonly owner: SendOwner;
+      /** 0 = nobody waits for the outcome. */
+      readonly token: number;
+    }
+  | { readonly kind: "set-role"; readonly link: LinkId; readonly role: LinkRole }
+  /** The peer is alive (others reach it) but this path is not: look for another one, or a relay. */
+  | { readonly kind: "path-broken"; readonly link: LinkId }
+  | { readonly kind: "close"; readonly link: LinkId; readonly reason: string };
+
+export type LinksOutput =
+  | { readonly kind: "engine"; readonly command: EngineCommand }
+  | { readonly kind: "event"; readonly event: CoreEvent }
+  | { readonly kind: "link-up"; readonly peer: PeerInfo }
+  | {
+      readonly kind: "link-down";
+      readonly link: LinkId;
+      readonly address: RingAddress;
+      readonly reason: string;
+    }
+  /** On every change; each link-up is followed by one. */
+  | {
+      readonly kind: "path";
+      readonly link: LinkId;
+      readonly address: RingAddress;
+      readonly path: PathView;
+      readonly rttMs: number | undefined;
+    }
+  /** Probes unanswered and nothing heard: the ring answers with close or path-broken. */
+  | { readonly kind: "silent"; readonly link: LinkId; readonly address: RingAddress }
+  /** A whole message of type >= 0x10. */
+  | {
+      readonly kind: "message";
+      readonly link: LinkId;
+      readonly address: RingAddress;
+      readonly bytes: Uint8Array;
+    }
+  /** The outcome of a reliable message: acknowledged, or given up. */
+  | {
+      readonly kind: "sent";
+      readonly owner: SendOwner;
+      readonly token: number;
+      readonly ok: boolean;
+    }
+  /** To be routed exactly to `to` as payload 0x22. */
+  | { readonly kind: "route-handshake"; readonly to: RingAddress; readonly bytes: Uint8Array }
+  | { readonly kind: "connect-failed"; readonly to: ConnectTarget; readonly reason: string }
+  /** How a peer sees us. */
+  | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint };

@@ -1,0 +1,509 @@
+/**
+ * One link: an authenticated association with one peer, kept alive over whatever path works.
+ *
+ *      opening --path--> usable --no path--> pathless --path--> usable
+ *         \                 \                   \--30 s--> ended
+ *          \--30 s--> ended  \--goodbye, keys expired, close--> ended
+ *
+ * It owns the transport, the paths and the key pairs of its session. What concerns other links
+ * (relays, new handshakes, its end) goes out as a LinkOutput for `Links` to act on.
+ */
+import type { EngineCommand, Label, SessionId, SessionTraffic, Upcall } from "../base/engine.ts";
+import type { Endpoint } from "../base/net.ts";
+import { Outbox } from "../base/machine.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import type { Rng } from "../base/rng.ts";
+import { type Millis, NEVER } from "../base/time.ts";
+import type { CryptoSuite } from "../crypto/suite.ts";
+import { emitControl } from "../wire/control.ts";
+import { emitLinkMessage, type LinkMessage, parseLinkMessage } from "../wire/link-messages.ts";
+import { FIRST_UPPER_MESSAGE } from "../wire/message-type.ts";
+import { ControlTransport, type OutgoingMessage } from "./control-transport.ts";
+import type { DropCounters } from "./drop-counters.ts";
+import type { HandshakeResult } from "./handshake-self.ts";
+import type { LinkRole, LinksOutput, LinkView, PeerInfo } from "./link-types.ts";
+import { Paths } from "./paths.ts";
+import { type KeyPairFacts, Rekeying } from "./rekeying.ts";
+import { RttEstimate } from "./rtt.ts";
+
+/** Candidates get this long before a relay is asked for: a LAN or a public address answers within. */
+export const DIRECT_HEAD_START_MS: Millis = 200;
+/** The responder leaves the search for a relay to the initiator, unless that finds none. */
+const RESPONDER_HEAD_START_MS = 1_500;
+/** Searches for a relay that found none are repeated after 1, 2, 4 .. 60 s. */
+const FIRST_RELAY_RETRY_MS = 1_000;
+const LAST_RELAY_RETRY_MS = 60_000;
+/** A link without any path is of no use to anybody; half a NAT's patience. */
+export const PATHLESS_MS: Millis = 30_000;
+/** A relay that a direct path replaced is kept this long, in case the path does not last. */
+const SPARE_RELAY_MS = 10_000;
+const NEAR_PERIOD_MS = 3_000;
+const FAR_PERIOD_MS = 10_000;
+/** `silent` is said at most this often. */
+const SILENT_AGAIN_MS = 3_000;
+/** Rekeys without an answer before a whole handshake is tried. */
+const REKEYS_BEFORE_RENEWAL = 2;
+/** Frames between two traffic reports that make the path's size worth verifying. */
+const BUSY_FRAMES = 16;
+
+type ControlUpcall = Extract<Upcall, { kind: "control" }>;
+
+export type LinkOutput =
+  | LinksOutput
+  | { readonly kind: "relay-message"; readonly message: LinkMessage }
+  | { readonly kind: "want-relay" }
+  | { readonly kind: "release-relay"; readonly via: SessionId; readonly label: Label }
+  /** The active path changed. */
+  | { readonly kind: "moved" }
+  /** The peer was heard under this session. */
+  | { readonly kind: "heard" }
+  /** A whole handshake with this peer is due. */
+  | { readonly kind: "renew" }
+  /** The peer forgot this link and made it anew: what upper layers agreed on is void. */
+  | { readonly kind: "reopened" }
+  | { readonly kind: "want-traffic" }
+  /** Tell the peer where we may be found, and with `answer` ask for the same. */
+  | { readonly kind: "want-candidates"; readonly answer: boolean }
+  | { readonly kind: "ended"; readonly reason: string };
+
+export interface LinkOptions {
+  readonly suite: CryptoSuite;
+  readonly rng: Rng;
+  readonly drops: DropCounters;
+  readonly sockets: number;
+  readonly peer: PeerInfo;
+  readonly role: LinkRole;
+  /** Direct neighbours of the peer: likely relays. */
+  readonly relayHints: readonly RingAddress[];
+}
+
+export class Link {
+  readonly peer: PeerInfo;
+  readonly paths: Paths;
+  relayHints: readonly RingAddress[];
+  traffic: SessionTraffic | undefined;
+  readonly #out = new Outbox<LinkOutput>();
+  readonly #drops: DropCounters;
+  readonly #rtt = new RttEstimate();
+  readonly #transport: ControlTransport;
+  readonly #rekeying: Rekeying;
+  readonly #openedAt: Millis;
+  #role: LinkRole;
+  #peerTag: number | undefined;
+  /** The engine has keys it may seal with. */
+  #canSeal = false;
+  #lastHeardAt: Millis;
+  #saidSilentAt: Millis = Number.NEGATIVE_INFINITY;
+  #relayAt: Millis;
+  #relayRetryMs: Millis = FIRST_RELAY_RETRY_MS;
+  #releaseRelaysAt: Millis = NEVER;
+  #pathlessAt: Millis;
+  #rekeys = 0;
+
+  constructor(now: Millis, options: LinkOptions) {
+    const { suite, rng, peer, role } = options;
+    const session = peer.link;
+    this.peer = peer;
+    this.relayHints = options.relayHints;
+    this.#drops = options.drops;
+    this.#role = role;
+    this.#openedAt = now;
+    this.#lastHeardAt = now;
+    this.#transport = new ControlTransport(rng, this.#rtt);
+    this.#rekeying = new Rekeying({ suite, rng, session });
+    const periodMs = periodOf(role);
+    this.paths = new Paths({ session, rng, sockets: options.sockets, periodMs });
+    this.#relayAt = now + (peer.initiatedHere ? DIRECT_HEAD_START_MS : RESPONDER_HEAD_START_MS);
+    this.#pathlessAt = now + PATHLESS_MS;
+    this.#engine({ op: "session-open", session });
+  }
+
+  get id(): SessionId {
+    return this.peer.link;
+  }
+
+  get address(): RingAddress {
+    return this.peer.address;
+  }
+
+  get isDirect(): boolean {
+    return this.paths.view().kind === "direct";
+  }
+
+  view(): LinkView {
+    return {
+      peer: this.peer,
+      role: this.#role,
+      path: this.paths.view(),
+      rttMs: this.paths.rttMs,
+      lossFraction: this.paths.lossFraction,
+      maxDatagram: this.paths.maxDatagram,
+      openedAt: this.#openedAt,
+      lastHeardAt: this.#lastHeardAt,
+      traffic: this.traffic,
+      cipher: this.#rekeying.cipher,
+    };
+  }
+
+  poll(): LinkOutput | undefined {
+    return this.#out.poll();
+  }
+
+  deadline(): Millis {
+    return Math.min(
+      this.#transport.deadline(),
+      this.paths.deadline(),
+      this.#relayAt,
+      this.#releaseRelaysAt,
+      this.#pathlessAt,
+      this.#rekeying.rekeyAt,
+      this.#rekeying.expiresAt,
+    );
+  }
+
+  /** Keys of a finished handshake: the first ones, or a renewal in the same session. */
+  install(now: Millis, result: HandshakeResult): void {
+    this.#rekeying.cipher = result.facts.cipher;
+    this.#installPair(now, result);
+    const { channel, facts } = result;
+    if (channel.kind === "socket") {
+      this.paths.addProven(now, channel.socket, channel.endpoint);
+    }
+    this.paths.addCandidates(now, facts.candidates);
+    this.paths.hurry(now);
+    this.#drainPaths(now);
+  }
+
+  keysConfirmed(now: Millis): void {
+    this.#hear(now);
+    this.paths.hurry(now);
+    this.#drainPaths(now);
+  }
+
+  receiveControl(now: Millis, upcall: ControlUpcall): void {
+    this.#hear(now);
+    this.#transport.receive(now, upcall.bytes);
+    for (let out = this.#transport.poll(); out !== undefined; out = this.#transport.poll()) {
+      if (out.kind === "message") this.#receiveMessage(now, upcall, out.bytes);
+      else this.#takeTransport(out);
+    }
+    this.#drainPaths(now);
+  }
+
+  /** An authenticated datagram came from an address that is no path of ours. */
+  seenAt(now: Millis, upcall: Extract<Upcall, { kind: "endpoint" }>): void {
+    this.#hear(now);
+    this.paths.challenge(now, upcall.socket, upcall.from);
+    this.#drainPaths(now);
+  }
+
+  /** The engine's own account of the session. */
+  noteTraffic(now: Millis, traffic: SessionTraffic): void {
+    const before = this.traffic?.framesOut ?? 0;
+    this.traffic = traffic;
+    if (traffic.silentMs !== undefined) {
+      this.#lastHeardAt = Math.max(this.#lastHeardAt, now - traffic.silentMs);
+    }
+    if (traffic.framesOut - before >= BUSY_FRAMES) this.paths.verifySize(now);
+  }
+
+  send(now: Millis, message: OutgoingMessage): void {
+    this.#transport.send(now, message);
+    this.#drainTransport();
+  }
+
+  /** One message of the link itself. */
+  sendLink(now: Millis, message: LinkMessage, reliable = true): void {
+    this.send(now, { bytes: emitLinkMessage(message), reliable, owner: "link", token: 0 });
+  }
+
+  setRole(now: Millis, role: LinkRole): void {
+    this.#role = role;
+    this.paths.setPeriod(now, periodOf(role));
+  }
+
+  beginRekey(now: Millis): void {
+    const message = this.#rekeying.begin(now);
+    if (message === undefined) return;
+    this.#rekeys++;
+    if (this.#rekeys > REKEYS_BEFORE_RENEWAL) this.#out.push({ kind: "renew" });
+    this.sendLink(now, message);
+  }
+
+  /** Others reach the peer, we do not: look everywhere. */
+  breakPath(now: Millis): void {
+    this.paths.breakActive(now);
+    this.#wantRelay(now);
+    this.#drainPaths(now);
+  }
+
+  addRelay(now: Millis, via: SessionId, address: RingAddress, label: Label): void {
+    this.#relayRetryMs = FIRST_RELAY_RETRY_MS;
+    this.paths.addRelay(now, via, address, label);
+    this.#drainPaths(now);
+  }
+
+  removeRelay(now: Millis, via: SessionId, label: Label): void {
+    this.paths.removeRelay(now, via, label);
+    if (this.paths.view().kind === "none") this.#wantRelay(now);
+    this.#drainPaths(now);
+  }
+
+  relayFailed(now: Millis): void {
+    if (this.paths.hasDirect) return;
+    this.#relayAt = now + this.#relayRetryMs;
+    this.#relayRetryMs = Math.min(2 * this.#relayRetryMs, LAST_RELAY_RETRY_MS);
+  }
+
+  announce(
+    now: Millis,
+    own: { readonly endpoints: readonly Endpoint[]; readonly relays: readonly RingAddress[] },
+    answer: boolean,
+  ): void {
+    this.sendLink(now, { type: "candidates", answer, ...own });
+  }
+
+  timeout(now: Millis): void {
+    if (this.#rekeying.expiresAt <= now) {
+      this.#out.push({ kind: "ended", reason: "keys expired" });
+      return;
+    }
+    if (this.#pathlessAt <= now) {
+      this.#out.push({ kind: "ended", reason: "no path" });
+      return;
+    }
+    if (this.#rekeying.rekeyAt <= now) this.beginRekey(now);
+    if (this.#relayAt <= now) this.#wantRelay(now);
+    if (this.#releaseRelaysAt <= now) this.#releaseSpareRelays(now);
+    this.#transport.timeout(now);
+    this.paths.timeout(now);
+    this.#drainPaths(now);
+  }
+
+  /** Nothing follows but the session's close; the peer is told when it can be. */
+  end(reason: string, tellPeer: boolean): void {
+    this.#transport.abandon();
+    this.#drainTransport();
+    if (tellPeer && this.#canSeal && this.paths.view().kind !== "none") {
+      const goodbye = { type: "goodbye", tag: this.id, reason: asciiOf(reason) } as const;
+      const body = emitLinkMessage(goodbye);
+      const bytes = emitControl({ form: "datagram", body });
+      // Unacknowledged: a second copy is cheaper than a peer that waits for its probes.
+      for (let i = 0; i < 2; i++) this.#engine({ op: "control", session: this.id, bytes });
+    }
+    this.#engine({ op: "session-close", session: this.id });
+  }
+
+  #receiveMessage(now: Millis, upcall: ControlUpcall, bytes: Uint8Array): void {
+    if ((bytes[0] ?? 0) >= FIRST_UPPER_MESSAGE) {
+      this.#out.push({ kind: "message", link: this.id, address: this.address, bytes });
+      return;
+    }
+    const message = parseLinkMessage(bytes);
+    if (message.ok) this.#act(now, upcall, message.value);
+    else this.#drops.count(message.reason);
+  }
+
+  #act(now: Millis, upcall: ControlUpcall, message: LinkMessage): void {
+    switch (message.type) {
+      case "probe":
+        this.#noteTag(message.tag);
+        return this.#answerProbe(now, upcall, message.id);
+      case "probe-ack":
+        this.#noteTag(message.tag);
+        return this.#receiveAck(now, upcall, message);
+      case "rekey-1":
+        return this.#answerRekey(now, message);
+      case "rekey-2":
+        return this.#finishRekey(now, message);
+      case "candidates":
+        this.relayHints = message.relays;
+        this.paths.addCandidates(now, message.endpoints);
+        if (!this.paths.hasDirect) this.paths.startRound(now);
+        if (message.answer) this.#out.push({ kind: "want-candidates", answer: false });
+        return;
+      case "goodbye":
+        if (this.#peerTag !== undefined && this.#peerTag !== message.tag) return;
+        this.#out.push({ kind: "ended", reason: `peer: ${message.reason}` });
+        return;
+      default:
+        this.#out.push({ kind: "relay-message", message });
+    }
+  }
+
+  #answerProbe(now: Millis, upcall: ControlUpcall, id: number): void {
+    const { from, socket } = upcall;
+    const known = upcall.path;
+    const challenged =
+      known === undefined && from !== undefined
+        ? this.paths.challenge(now, socket, from)
+        : undefined;
+    const path = known ?? challenged ?? this.paths.activeIndex;
+    if (path === undefined) return this.#drops.count("no-path");
+    this.paths.sendOn(path, { type: "probe-ack", id, tag: this.id, observed: from });
+    this.paths.trigger(now, path);
+  }
+
+  #receiveAck(
+    now: Millis,
+    { socket, from }: ControlUpcall,
+    ack: Extract<LinkMessage, { type: "probe-ack" }>,
+  ): void {
+    const tookMs = this.paths.receiveAck(now, ack.id);
+    if (tookMs === undefined) return;
+    this.#rtt.observe(tookMs);
+    this.#out.push({ kind: "heard" });
+    if (ack.observed !== undefined && from !== undefined) {
+      this.#out.push({ kind: "reflexive", socket, endpoint: ack.observed });
+    }
+  }
+
+  #noteTag(tag: number): void {
+    const before = this.#peerTag;
+    this.#peerTag = tag;
+    if (before === undefined || before === tag) return;
+    this.#transport.abandon();
+    this.#drainTransport();
+    this.#out.push({ kind: "reopened" });
+  }
+
+  #answerRekey(now: Millis, message: Extract<LinkMessage, { type: "rekey-1" }>): void {
+    const answer = this.#rekeying.answer(message);
+    if (answer === undefined) return this.#drops.count("unknown-receiver");
+    this.#installPair(now, answer.pair);
+    this.sendLink(now, answer.reply);
+  }
+
+  #finishRekey(now: Millis, message: Extract<LinkMessage, { type: "rekey-2" }>): void {
+    const pair = this.#rekeying.finish(message);
+    if (pair === undefined) return this.#drops.count("unknown-receiver");
+    this.#installPair(now, pair);
+    // The first thing under the new keys tells the peer that it may use them.
+    this.paths.hurry(now);
+  }
+
+  #installPair(now: Millis, pair: KeyPairFacts): void {
+    this.#engine(this.#rekeying.install(now, pair));
+    this.#rekeys = 0;
+    if (pair.initiator) this.#canSeal = true;
+    this.#openTransport(now);
+  }
+
+  #hear(now: Millis): void {
+    this.#lastHeardAt = now;
+    if (this.#canSeal) return;
+    this.#canSeal = true;
+    this.#openTransport(now);
+  }
+
+  #openTransport(now: Millis): void {
+    this.#transport.setOpen(now, this.#canSeal && this.paths.view().kind !== "none");
+    this.#drainTransport();
+  }
+
+  #wantRelay(now: Millis): void {
+    this.#relayAt = NEVER;
+    if (this.paths.hasDirect || this.paths.relays.length > 0) return;
+    // Answered by addRelay or relayFailed; should neither come, asked again.
+    this.#relayAt = now + LAST_RELAY_RETRY_MS;
+    this.#out.push({ kind: "want-relay" });
+  }
+
+  #releaseSpareRelays(now: Millis): void {
+    this.#releaseRelaysAt = NEVER;
+    if (!this.paths.hasDirect) return;
+    for (const { via, label } of this.paths.relays) this.paths.removeRelay(now, via, label);
+  }
+
+  #drainTransport(): void {
+    for (let out = this.#transport.poll(); out !== undefined; out = this.#transport.poll()) {
+      this.#takeTransport(out);
+    }
+  }
+
+  #takeTransport(out: NonNullable<ReturnType<ControlTransport["poll"]>>): void {
+    switch (out.kind) {
+      case "emit":
+        return this.#engine({ op: "control", session: this.id, bytes: out.bytes });
+      case "sent":
+        if (out.owner !== "link") this.#out.push({ ...out, owner: out.owner });
+        return;
+      case "dropped":
+        return this.#drops.count(out.reason);
+    }
+  }
+
+  #drainPaths(now: Millis): void {
+    for (let out = this.paths.poll(); out !== undefined; out = this.paths.poll()) {
+      switch (out.kind) {
+        case "engine":
+          this.#out.push(out);
+          break;
+        case "active":
+          this.#moved(now);
+          break;
+        case "overdue":
+          this.#out.push({ kind: "want-traffic" });
+          break;
+        case "unanswered":
+          this.#unanswered(now, out.since);
+          break;
+        case "round":
+          this.#joinRound(now);
+          break;
+        case "relay-removed":
+          this.#out.push({ kind: "release-relay", via: out.via, label: out.label });
+          break;
+      }
+    }
+    this.#drainTransport();
+  }
+
+  /** Both sides must probe at once to open their NATs: the initiator calls the rounds. */
+  #joinRound(now: Millis): void {
+    if (this.paths.view().kind === "none") {
+      if (this.#relayAt === NEVER) this.#wantRelay(now);
+    } else if (this.peer.initiatedHere) {
+      this.#out.push({ kind: "want-candidates", answer: true });
+    }
+  }
+
+  #moved(now: Millis): void {
+    const path = this.paths.view();
+    this.#openTransport(now);
+    this.#pathlessAt = path.kind === "none" ? now + PATHLESS_MS : NEVER;
+    if (path.kind === "none") this.#relayAt = Math.min(this.#relayAt, now + DIRECT_HEAD_START_MS);
+    else this.#relayAt = NEVER;
+    this.#releaseRelaysAt = path.kind === "direct" ? now + SPARE_RELAY_MS : NEVER;
+    this.sayPath();
+    this.#out.push({ kind: "moved" });
+  }
+
+  /** Announces the path upwards. */
+  sayPath(): void {
+    const { address, id: link } = this;
+    const path = this.paths.view();
+    this.#out.push({ kind: "path", link, address, path, rttMs: this.paths.rttMs });
+  }
+
+  #unanswered(now: Millis, since: Millis): void {
+    // The peer is heard but does not hear us on this path.
+    if (this.#lastHeardAt > since) return this.breakPath(now);
+    if (now - this.#saidSilentAt < SILENT_AGAIN_MS) return;
+    this.#saidSilentAt = now;
+    this.#out.push({ kind: "silent", link: this.id, address: this.address });
+  }
+
+  #engine(command: EngineCommand): void {
+    this.#out.push({ kind: "engine", command });
+  }
+}
+
+function periodOf(role: LinkRole): Millis {
+  return role === "near" ? NEAR_PERIOD_MS : FAR_PERIOD_MS;
+}
+
+/** What a goodbye may carry. */
+function asciiOf(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, "?").slice(0, 64);
+}

@@ -1,0 +1,585 @@
+/**
+ * All links of a node: the dispatch between the engine, the layers above, and the parts that each do
+ * one thing.
+ *
+ *      connect ----> handshake-initiator --\
+ *      message 1 --> handshake-responder ---+--> Link (transport, paths, keys) <--> engine session
+ *      routed  ----/                              \--> relays (circuits as origin, relay, target)
+ */
+import type { DropReason } from "../base/drop-reason.ts";
+import type { EngineCommand, SessionId, Upcall } from "../base/engine.ts";
+import type { CoreEvent } from "../base/event.ts";
+import { type Machine, Outbox } from "../base/machine.ts";
+import { type Endpoint, endpointText, sameEndpoint } from "../base/net.ts";
+import { addressText, type RingAddress } from "../base/ring-address.ts";
+import type { Rng } from "../base/rng.ts";
+import { type Millis, NEVER, TimerTable } from "../base/time.ts";
+import type { ClusterKeys } from "../crypto/cluster-keys.ts";
+import type { Identity } from "../crypto/identity.ts";
+import type { Membership } from "../crypto/membership.ts";
+import type { CryptoSuite } from "../crypto/suite.ts";
+import { parseHandshake1 } from "../wire/handshake.ts";
+import { MAX_RELAY_HINTS } from "../wire/handshake-payload.ts";
+import { DATAGRAM_TYPES } from "../wire/message-type.ts";
+import { DropCounters } from "./drop-counters.ts";
+import { type ConnectRequest, HandshakeInitiator } from "./handshake-initiator.ts";
+import { HandshakeResponder } from "./handshake-responder.ts";
+import { type Channel, type HandshakeResult, HandshakeSelf } from "./handshake-self.ts";
+import { Link, type LinkOutput } from "./link.ts";
+import type {
+  ConnectTarget,
+  LinkId,
+  LinkRole,
+  LinksInput,
+  LinksOutput,
+  LinkView,
+  PathView,
+  PeerInfo,
+  SendOwner,
+} from "./link-types.ts";
+import { OwnCandidates } from "./own-candidates.ts";
+import { type DirectLink, type DirectLinks, Relays } from "./relays.ts";
+
+export type {
+  ConnectTarget,
+  LinkId,
+  LinkRole,
+  LinksInput,
+  LinksOutput,
+  LinkView,
+  PathView,
+  PeerInfo,
+  SendOwner,
+};
+
+/** Near links, shortcuts and 128 on demand, with room for leaves and for what others open. */
+export const MAX_LINKS = 512;
+/** `now` this far past the deadline: the machine slept, or this process was stopped. */
+export const SUSPEND_GAP_MS: Millis = 5_000;
+/** How often the engine is asked what passed; bounds how late a size hole is noticed. */
+const TRAFFIC_MS = 4_000;
+/** Changes of our own candidates are told together. */
+const ANNOUNCE_MS = 1_000;
+/** The lower address keeps the initiator's role for this long; then any handshake is welcome. */
+const KEEP_ROLE_MS = 1_000;
+/** Endpoints of a peer that are worth a datagram when its link is renewed. */
+const RENEWAL_ENDPOINTS = 8;
+
+export interface LinksOptions {
+  readonly suite: CryptoSuite;
+  readonly rng: Rng;
+  readonly membership: Membership;
+  readonly keys: ClusterKeys;
+  readonly identity: Identity;
+  readonly certificate: Uint8Array;
+  readonly address: RingAddress;
+  readonly name: string;
+  readonly boot: bigint;
+  readonly digest: Uint8Array;
+  /** How many UDP sockets the engine has: socket 0 for IPv4, socket 1 for IPv6. */
+  readonly sockets: number;
+  readonly hasAes: boolean;
+}
+
+type Timer = "traffic" | "announce";
+
+export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks {
+  readonly #options: LinksOptions;
+  readonly #out = new Outbox<LinksOutput>();
+  readonly #drops = new DropCounters();
+  readonly #links = new Map<LinkId, Link>();
+  readonly #byAddress = new Map<RingAddress, Link>();
+  readonly #self: HandshakeSelf;
+  readonly #own = new OwnCandidates();
+  readonly #initiator: HandshakeInitiator;
+  readonly #responder: HandshakeResponder;
+  readonly #relays: Relays;
+  readonly #timers = new TimerTable<Timer>();
+  #deadline: Millis = NEVER;
+  #lastNow: Millis = Number.NEGATIVE_INFINITY;
+  #wantsTraffic = false;
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    this.#self = new HandshakeSelf({ ...options, rng: options.rng.fork("handshake") });
+    this.#initiator = new HandshakeInitiator(this.#self, options.sockets, this.#drops);
+    this.#responder = new HandshakeResponder(this.#self, this.#drops);
+    const rng = options.rng.fork("relays");
+    this.#relays = new Relays({ self: options.address, rng, links: this, drops: this.#drops });
+  }
+
+  handle(now: Millis, input: LinksInput): void {
+    this.#noticeGap(now);
+    this.#dispatch(now, input);
+    this.#settle(now);
+    this.#lastNow = now;
+    this.#deadline = this.#earliest();
+  }
+
+  poll(): LinksOutput | undefined {
+    return this.#out.poll();
+  }
+
+  deadline(): Millis {
+    return this.#deadline;
+  }
+
+  views(): readonly LinkView[] {
+    return [...this.#links.values()].map((link) => link.view());
+  }
+
+  byAddress(address: RingAddress): LinkView | undefined {
+    return this.#byAddress.get(address)?.view();
+  }
+
+  drops(): Partial<Record<DropReason, number>> {
+    return this.#drops.snapshot();
+  }
+
+  directLinks(): readonly DirectLink[] {
+    const links = [...this.#links.values()].filter((link) => link.paths.hasDirect);
+    return links.map(({ id: link, address }) => ({ link, address }));
+  }
+
+  #dispatch(now: Millis, input: LinksInput): void {
+    switch (input.kind) {
+      case "timeout":
+        return this.#timeout(now);
+      case "upcall":
+        return this.#receive(now, input.upcall);
+      case "wall":
+        this.#self.wallSeconds = input.wallSeconds;
+        return;
+      case "local-endpoints":
+        this.#own.setLocal(input.endpoints);
+        return this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
+      case "connect":
+        return this.#connect(now, { to: input.to, role: input.role, isRenewal: false });
+      case "routed-handshake":
+        return this.#receiveRouted(now, input.source, input.bytes);
+      case "send":
+        return this.#send(now, input);
+      case "set-role":
+        return this.#links.get(input.link)?.setRole(now, input.role);
+      case "path-broken":
+        return this.#links.get(input.link)?.breakPath(now);
+      case "close": {
+        const link = this.#links.get(input.link);
+        if (link !== undefined) this.#end(now, link, input.reason, true);
+      }
+    }
+  }
+
+  #timeout(now: Millis): void {
+    this.#initiator.timeout(now);
+    this.#responder.timeout(now);
+    this.#relays.timeout(now);
+    for (const link of this.#links.values()) if (link.deadline() <= now) link.timeout(now);
+    for (const timer of this.#timers.takeExpired(now)) {
+      if (timer === "traffic") this.#wantsTraffic = true;
+      else this.#announceAll(now);
+    }
+  }
+
+  /** The process slept while others may have given us up: renew every link. */
+  #noticeGap(now: Millis): void {
+    const expected = Math.max(this.#deadline, this.#lastNow);
+    if (this.#deadline === NEVER || now - expected < SUSPEND_GAP_MS) return;
+    this.#event({
+      what: "woke-up",
+      condition: `no time passed for ${Math.round((now - expected) / 1_000)} s`,
+      action: "renewing every link",
+      effect: "peers may have routed around this node",
+      fields: { gapMs: Math.round(now - expected), links: this.#links.size },
+    });
+    for (const link of this.#links.values()) this.#renew(now, link);
+  }
+
+  #connect(now: Millis, request: ConnectRequest): void {
+    const { to } = request;
+    this.#refreshSelf();
+    if (to.kind === "address") {
+      if (to.address === this.#options.address) return this.#fail(request, "self");
+      if (!request.isRenewal && this.#byAddress.has(to.address)) return;
+    } else if (this.#isLinkedAt(to.endpoint)) return;
+    this.#initiator.start(now, request);
+  }
+
+  #isLinkedAt(endpoint: Endpoint): boolean {
+    for (const link of this.#links.values()) {
+      const path = link.paths.view();
+      if (path.kind !== "direct" || !link.paths.hasDirect) continue;
+      if (sameEndpoint(path.endpoint, endpoint)) return true;
+    }
+    return false;
+  }
+
+  #renew(now: Millis, link: Link): void {
+    const endpoints = link.paths.knownEndpoints.slice(0, RENEWAL_ENDPOINTS);
+    const to: ConnectTarget = { kind: "address", address: link.address, endpoints };
+    this.#connect(now, { to, role: link.view().role, isRenewal: true });
+  }
+
+  #send(now: Millis, input: Extract<LinksInput, { kind: "send" }>): void {
+    const link = this.#links.get(input.link);
+    if (link !== undefined) return link.send(now, input);
+    this.#drops.count("no-path");
+    const { owner, token, reliable } = input;
+    if (reliable && token !== 0) this.#out.push({ kind: "sent", owner, token, ok: false });
+  }
+
+  // what comes up from the engine or over the ring
+
+  #receive(now: Millis, upcall: Upcall): void {
+    switch (upcall.kind) {
+      case "datagram": {
+        const { socket, from: endpoint, bytes } = upcall;
+        return this.#receiveHandshake(now, { kind: "socket", socket, endpoint }, bytes);
+      }
+      case "control":
+        return this.#links.get(upcall.session)?.receiveControl(now, upcall);
+      case "keys-confirmed":
+        return this.#links.get(upcall.session)?.keysConfirmed(now);
+      case "endpoint":
+        return this.#links.get(upcall.session)?.seenAt(now, upcall);
+      case "rekey-due":
+        return this.#links.get(upcall.session)?.beginRekey(now);
+      case "traffic":
+        for (const traffic of upcall.sessions) {
+          this.#links.get(traffic.session)?.noteTraffic(now, traffic);
+        }
+        return;
+      case "miss":
+      case "frame":
+      case "held":
+        return;
+    }
+  }
+
+  #receiveRouted(now: Millis, source: RingAddress, bytes: Uint8Array): void {
+    const isFirst = bytes[0] === DATAGRAM_TYPES["handshake-1"];
+    const askingSince = this.#initiator.askingSince(source);
+    // Both asked each other: the lower address stays the initiator.
+    if (isFirst && this.#options.address < source && now - askingSince < KEEP_ROLE_MS) return;
+    this.#receiveHandshake(now, { kind: "ring", address: source }, bytes);
+  }
+
+  #receiveHandshake(now: Millis, channel: Channel, bytes: Uint8Array): void {
+    switch (bytes[0]) {
+      case DATAGRAM_TYPES["handshake-1"]:
+        return this.#receive1(now, channel, bytes);
+      case DATAGRAM_TYPES["handshake-2"]:
+        this.#refreshSelf();
+        return this.#initiator.receive2(now, channel, bytes);
+      case DATAGRAM_TYPES["handshake-3"]:
+        return this.#responder.receive3(now, channel, bytes);
+      case DATAGRAM_TYPES.cookie:
+        if (channel.kind !== "socket") return this.#drops.count("unknown-type");
+        return this.#initiator.receiveCookie(now, channel.endpoint, bytes);
+      case DATAGRAM_TYPES["version-refused"]:
+        return this.#initiator.receiveRefusal(bytes);
+      default:
+        return this.#drops.count("unknown-type");
+    }
+  }
+
+  #receive1(now: Millis, channel: Channel, bytes: Uint8Array): void {
+    const message = parseHandshake1(bytes);
+    if (message.ok && this.#initiator.recognise(message.value.noise)) return;
+    this.#refreshSelf();
+    this.#responder.receive1(now, channel, bytes);
+  }
+
+  /** What our handshake payloads say of us, as of now. */
+  #refreshSelf(): void {
+    this.#self.candidates = this.#own.list();
+    this.#self.relays = this.#relayHints();
+  }
+
+  /** Direct neighbours through which others may reach us, near ones first. */
+  #relayHints(): RingAddress[] {
+    const direct = [...this.#links.values()].filter((link) => link.paths.hasDirect);
+    const near = direct.filter((link) => link.view().role === "near");
+    const others = direct.filter((link) => !near.includes(link));
+    return [...near, ...others].slice(0, MAX_RELAY_HINTS).map(({ address }) => address);
+  }
+
+  // sessions
+
+  #complete(now: Millis, result: HandshakeResult, request: ConnectRequest | undefined): void {
+    const { facts, channel } = result;
+    const before = this.#byAddress.get(facts.address);
+    if (before !== undefined && before.peer.boot !== facts.boot) {
+      this.#end(now, before, "restarted", false);
+    }
+    const existing = this.#byAddress.get(facts.address);
+    const link = existing ?? this.#open(now, result, request?.role ?? "onDemand");
+    if (link === undefined) {
+      if (request !== undefined) this.#fail(request, "too many links");
+      return;
+    }
+    const endpoint = channel.kind === "socket" ? channel.endpoint : undefined;
+    this.#initiator.settle(facts.address, endpoint);
+    link.relayHints = facts.relays;
+    link.install(now, result);
+    if (existing === undefined) this.#attachEarlyRelays(now, link);
+    if (channel.kind === "socket" && facts.observed !== undefined) {
+      this.#noteReflexive(now, channel.socket, facts.observed);
+    }
+  }
+
+  #open(now: Millis, result: HandshakeResult, role: LinkRole): Link | undefined {
+    if (this.#links.size >= MAX_LINKS) {
+      this.#drops.count("table-full");
+      return undefined;
+    }
+    const { facts, initiator } = result;
+    const peer = peerInfo(this.#drawLinkId(), facts, initiator);
+    const { suite, rng, sockets } = this.#options;
+    const link = new Link(now, {
+      suite,
+      rng: rng.fork(`link ${peer.link}`),
+      drops: this.#drops,
+      sockets,
+      peer,
+      role,
+      relayHints: facts.relays,
+    });
+    this.#links.set(link.id, link);
+    this.#byAddress.set(link.address, link);
+    this.#timers.setEarlier("traffic", now + TRAFFIC_MS);
+    this.#drainLink(now, link);
+    this.#out.push({ kind: "link-up", peer });
+    link.sayPath();
+    this.#event({
+      what: "link-opened",
+      condition: initiator ? "handshake asked for here" : "handshake asked for by the peer",
+      action: "session opened",
+      effect: "",
+      fields: { peer: peer.name, address: addressText(peer.address), link: peer.link },
+    });
+    return link;
+  }
+
+  /** The peer may have built its relay before our side of the handshake was done. */
+  #attachEarlyRelays(now: Millis, link: Link): void {
+    for (const { via, viaAddress, label } of this.#relays.endsOf(link.address)) {
+      link.addRelay(now, via, viaAddress, label);
+    }
+  }
+
+  #drawLinkId(): LinkId {
+    for (;;) {
+      const id = this.#options.rng.u32();
+      if (id !== 0 && !this.#links.has(id)) return id;
+    }
+  }
+
+  #end(now: Millis, link: Link, reason: string, tellPeer: boolean): void {
+    if (this.#links.get(link.id) !== link) return;
+    this.#links.delete(link.id);
+    this.#byAddress.delete(link.address);
+    this.#relays.linkLost(now, link.id, true);
+    for (const { via, label } of link.paths.relays) this.#relays.release(via, label);
+    link.end(reason, tellPeer);
+    this.#drainLink(now, link);
+    this.#out.push({ kind: "link-down", link: link.id, address: link.address, reason });
+    this.#event({
+      what: "link-closed",
+      condition: reason,
+      action: "session closed",
+      effect: "",
+      fields: { peer: link.peer.name, address: addressText(link.address), link: link.id },
+    });
+  }
+
+  // outputs of the parts
+
+  /** Lets every part act on what the others put out, until nothing is left. */
+  #settle(now: Millis): void {
+    for (let isIdle = false; !isIdle; ) {
+      isIdle = !this.#drainHandshakes(now);
+      for (const link of [...this.#links.values()]) {
+        if (this.#drainLink(now, link)) isIdle = false;
+      }
+      if (this.#drainRelays(now)) isIdle = false;
+    }
+    if (!this.#wantsTraffic) return;
+    this.#wantsTraffic = false;
+    if (this.#links.size === 0) return;
+    this.#engine({ op: "report-traffic" });
+    this.#timers.set("traffic", now + TRAFFIC_MS);
+  }
+
+  #drainHandshakes(now: Millis): boolean {
+    let isBusy = false;
+    for (let out = this.#initiator.poll(); out !== undefined; out = this.#initiator.poll()) {
+      isBusy = true;
+      if (out.kind === "send") this.#sendHandshake(out.channel, out.bytes);
+      else if (out.kind === "done") this.#complete(now, out.result, out.request);
+      else if (!out.request.isRenewal) this.#fail(out.request, out.reason);
+    }
+    for (let out = this.#responder.poll(); out !== undefined; out = this.#responder.poll()) {
+      isBusy = true;
+      if (out.kind === "send") this.#sendHandshake(out.channel, out.bytes);
+      else this.#complete(now, out.result, undefined);
+    }
+    return isBusy;
+  }
+
+  #drainLink(now: Millis, link: Link): boolean {
+    let isBusy = false;
+    for (let out = link.poll(); out !== undefined; out = link.poll()) {
+      isBusy = true;
+      this.#takeLink(now, link, out);
+    }
+    return isBusy;
+  }
+
+  #takeLink(now: Millis, link: Link, out: LinkOutput): void {
+    switch (out.kind) {
+      case "relay-message":
+        return this.#relays.receive(now, { link: link.id, address: link.address }, out.message);
+      case "want-relay":
+        return this.#relays.open(now, link.address, link.relayHints);
+      case "release-relay":
+        return this.#relays.release(out.via, out.label);
+      case "moved":
+        return this.#moved(now, link);
+      case "heard":
+        return this.#initiator.confirm(link.address);
+      case "renew":
+        return this.#renew(now, link);
+      case "reopened":
+        return this.#reopen(link);
+      case "want-traffic":
+        this.#wantsTraffic = true;
+        return;
+      case "want-candidates":
+        return link.announce(now, this.#announcement(), out.answer);
+      case "ended":
+        return this.#end(now, link, out.reason, false);
+      case "reflexive":
+        return this.#noteReflexive(now, out.socket, out.endpoint);
+      default:
+        this.#out.push(out);
+    }
+  }
+
+  #drainRelays(now: Millis): boolean {
+    let isBusy = false;
+    for (let out = this.#relays.poll(); out !== undefined; out = this.#relays.poll()) {
+      isBusy = true;
+      switch (out.kind) {
+        case "engine":
+          this.#engine(out.command);
+          break;
+        case "send":
+          this.#links.get(out.link)?.sendLink(now, out.message);
+          break;
+        case "opened": {
+          const { peer, via, viaAddress, label } = out.end;
+          this.#byAddress.get(peer)?.addRelay(now, via, viaAddress, label);
+          break;
+        }
+        case "closed":
+          this.#byAddress.get(out.end.peer)?.removeRelay(now, out.end.via, out.end.label);
+          break;
+        case "failed":
+          this.#byAddress.get(out.peer)?.relayFailed(now);
+          break;
+      }
+    }
+    return isBusy;
+  }
+
+  #moved(now: Millis, link: Link): void {
+    if (!link.isDirect) this.#relays.linkLost(now, link.id, false);
+    const path = link.paths.view();
+    this.#event({
+      what: "path-changed",
+      condition: path.kind === "none" ? "no path answers" : "a path answered",
+      action: path.kind === "direct" ? `sending to ${endpointText(path.endpoint)}` : path.kind,
+      effect: path.kind === "none" ? "traffic to this peer waits" : "",
+      fields: { peer: link.peer.name, address: addressText(link.address), path: path.kind },
+    });
+  }
+
+  #reopen(link: Link): void {
+    const { id, address, peer } = link;
+    this.#out.push({ kind: "link-down", link: id, address, reason: "reopened" });
+    this.#out.push({ kind: "link-up", peer });
+    link.sayPath();
+  }
+
+  #noteReflexive(now: Millis, socket: number, endpoint: Endpoint): void {
+    if (!this.#own.noteReflexive(now, endpoint)) return;
+    this.#out.push({ kind: "reflexive", socket, endpoint });
+    this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
+  }
+
+  #announceAll(now: Millis): void {
+    const own = this.#announcement();
+    for (const link of this.#links.values()) {
+      if (link.paths.view().kind !== "none") link.announce(now, own, false);
+    }
+  }
+
+  #announcement(): { endpoints: readonly Endpoint[]; relays: readonly RingAddress[] } {
+    return { endpoints: this.#own.list(), relays: this.#relayHints() };
+  }
+
+  #sendHandshake(channel: Channel, bytes: Uint8Array): void {
+    if (channel.kind === "ring") {
+      this.#out.push({ kind: "route-handshake", to: channel.address, bytes });
+    } else {
+      const { socket, endpoint } = channel;
+      this.#engine({ op: "datagram", socket, to: endpoint, bytes });
+    }
+  }
+
+  #fail({ to }: ConnectRequest, reason: string): void {
+    this.#out.push({ kind: "connect-failed", to, reason });
+  }
+
+  #engine(command: EngineCommand): void {
+    this.#out.push({ kind: "engine", command });
+  }
+
+  #event(event: Omit<CoreEvent, "area" | "coolDownMs">): void {
+    this.#out.push({ kind: "event", event: { area: "link", coolDownMs: 0, ...event } });
+  }
+
+  #earliest(): Millis {
+    let earliest = Math.min(
+      this.#initiator.deadline(),
+      this.#responder.deadline(),
+      this.#relays.deadline(),
+      this.#timers.deadline(),
+    );
+    for (const link of this.#links.values()) earliest = Math.min(earliest, link.deadline());
+    return earliest;
+  }
+}
+
+function peerInfo(
+  link: SessionId,
+  facts: HandshakeResult["facts"],
+  initiatedHere: boolean,
+): PeerInfo {
+  const { address, publicKey, certificate, name, boot } = facts;
+  const { minorVersion, capabilities, digest, candidates } = facts;
+  return {
+    link,
+    address,
+    publicKey,
+    certificate,
+    name,
+    boot,
+    minorVersion,
+    capabilities,
+    digest,
+    candidates,
+    initiatedHere,
+  };
+}

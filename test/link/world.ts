@@ -1,0 +1,275 @@
+/**
+ * Several Links, each on its software engine, joined by a network of virtual time: latency, loss,
+ * duplication and blocked pairs by seed. `run` jumps from deadline to deadline.
+ */
+import { equalBytes } from "../../src/base/bytes.ts";
+import type { EngineCommand, SocketIndex } from "../../src/base/engine.ts";
+import { type Endpoint, endpointText } from "../../src/base/net.ts";
+import type { RingAddress } from "../../src/base/ring-address.ts";
+import { below, SeededRng, unit } from "../../src/base/rng.ts";
+import type { Millis } from "../../src/base/time.ts";
+import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
+import { identityFromSeed } from "../../src/crypto/identity.ts";
+import { computeMac1 } from "../../src/crypto/mac.ts";
+import { Membership } from "../../src/crypto/membership.ts";
+import {
+  type ConnectTarget,
+  Links,
+  type LinkRole,
+  type LinksInput,
+  type LinksOutput,
+  type LinkView,
+} from "../../src/link/links.ts";
+import { SoftwareEngine } from "../../sim/engine.ts";
+import { suite } from "../support/suite.ts";
+
+export interface WorldOptions {
+  readonly seed?: number;
+  readonly latencyMs?: Millis;
+  readonly jitterMs?: Millis;
+  readonly loss?: number;
+  readonly duplication?: number;
+}
+
+interface Flying {
+  readonly at: Millis;
+  readonly order: number;
+  readonly deliver: () => void;
+}
+
+export const DEFAULT_NETWORK = new Uint8Array(32).fill(7);
+
+export class World {
+  now: Millis = 1_000;
+  readonly rng: SeededRng;
+  readonly nodes: TestNode[] = [];
+  loss: number;
+  duplication: number;
+  latencyMs: Millis;
+  jitterMs: Millis;
+  /** Datagrams this refuses are lost. */
+  allows: (from: Endpoint, to: Endpoint, bytes: Uint8Array) => boolean = () => true;
+  /** Routed handshakes this refuses are lost. */
+  routes: (from: TestNode, to: RingAddress, bytes: Uint8Array) => boolean = () => true;
+  datagrams = 0;
+  #flying: Flying[] = [];
+  #order = 0;
+
+  constructor(options: WorldOptions = {}) {
+    this.rng = new SeededRng(options.seed ?? 1, 77);
+    this.loss = options.loss ?? 0;
+    this.duplication = options.duplication ?? 0;
+    this.latencyMs = options.latencyMs ?? 10;
+    this.jitterMs = options.jitterMs ?? 0;
+  }
+
+  add(name: string, options: Partial<NodeOptions> = {}): TestNode {
+    const ip = `192.0.2.${this.nodes.length + 1}`;
+    const node = new TestNode(this, { name, endpoint: { ip, port: 4_000 }, ...options });
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Hands over after the latency, subject to loss. */
+  carry(deliver: () => void, isLossy = true): void {
+    if (isLossy && unit(this.rng) < this.loss) return;
+    const copies = isLossy && unit(this.rng) < this.duplication ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      const jitter = this.jitterMs === 0 ? 0 : below(this.rng, this.jitterMs + 1);
+      this.after(this.latencyMs + jitter, deliver);
+    }
+  }
+
+  after(delayMs: Millis, deliver: () => void): void {
+    this.#flying.push({ at: this.now + delayMs, order: this.#order++, deliver });
+  }
+
+  find(endpoint: Endpoint): TestNode | undefined {
+    const text = endpointText(endpoint);
+    return this.nodes.find((node) => node.isAlive && endpointText(node.endpoint) === text);
+  }
+
+  /** Runs until nothing is due before `until`, or until `isDone`. */
+  run(durationMs: Millis, isDone: () => boolean = () => false): boolean {
+    const until = this.now + durationMs;
+    for (let steps = 0; steps < 400_000; steps++) {
+      if (isDone()) return true;
+      const next = this.#nextAt();
+      if (next > until) {
+        this.now = until;
+        return isDone();
+      }
+      this.now = Math.max(this.now, next);
+      this.#step();
+    }
+    throw new Error("the world does not come to rest");
+  }
+
+  #nextAt(): Millis {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { at } of this.#flying) next = Math.min(next, at);
+    for (const node of this.nodes) next = Math.min(next, node.deadline());
+    return next;
+  }
+
+  #step(): void {
+    const due = this.#flying
+      .filter(({ at }) => at <= this.now)
+      .sort((a, b) => a.at - b.at || a.order - b.order);
+    this.#flying = this.#flying.filter(({ at }) => at > this.now);
+    for (const { deliver } of due) deliver();
+    for (const node of this.nodes) node.tick();
+  }
+}
+
+export interface NodeOptions {
+  readonly name: string;
+  endpoint: Endpoint;
+  readonly seed?: number;
+  readonly boot?: bigint;
+  readonly network?: Uint8Array;
+  readonly locals?: readonly Endpoint[];
+  readonly hasAes?: boolean;
+}
+
+export class TestNode {
+  readonly name: string;
+  readonly address: RingAddress;
+  readonly links: Links;
+  readonly engine: SoftwareEngine;
+  readonly outputs: LinksOutput[] = [];
+  endpoint: Endpoint;
+  isAlive = true;
+  /** Stopped like a process by SIGSTOP: nothing moves, the engine's sockets fill up. */
+  isFrozen = false;
+  readonly #world: World;
+
+  constructor(world: World, options: NodeOptions) {
+    const { name, endpoint } = options;
+    this.#world = world;
+    this.name = name;
+    this.endpoint = endpoint;
+    const keys = deriveClusterKeys(suite, options.network ?? DEFAULT_NETWORK);
+    const seed = options.seed ?? world.nodes.length + 1;
+    const identity = identityFromSeed(suite, new Uint8Array(32).fill(seed));
+    const membership = new Membership(suite, keys);
+    const own = membership.issueOwn(identity, name);
+    this.address = own.address;
+    this.engine = new SoftwareEngine({
+      host: {
+        now: () => world.now,
+        send: (socket, to, bytes) => this.#emit(socket, to, bytes),
+        tapWrite: () => {},
+      },
+      sockets: 1,
+      mac1Key: keys.mac1Key,
+      checkMac1: (key, covered, mac1) => equalBytes(computeMac1(suite, key, covered), mac1),
+    });
+    this.links = new Links({
+      suite,
+      rng: new SeededRng(world.rng.u32(), seed),
+      membership,
+      keys,
+      identity,
+      certificate: own.bytes,
+      address: own.address,
+      name,
+      boot: options.boot ?? BigInt(world.rng.u32()),
+      digest: new Uint8Array(32),
+      sockets: 1,
+      hasAes: options.hasAes ?? false,
+    });
+    this.input({ kind: "wall", wallSeconds: 1_800_000_000 });
+    this.input({ kind: "local-endpoints", endpoints: options.locals ?? [endpoint] });
+  }
+
+  input(input: LinksInput): void {
+    if (this.isFrozen || !this.isAlive) return;
+    this.links.handle(this.#world.now, input);
+    this.#drain();
+  }
+
+  connect(to: TestNode | Endpoint, role: LinkRole = "near"): void {
+    const target: ConnectTarget =
+      to instanceof TestNode
+        ? { kind: "address", address: to.address, endpoints: [] }
+        : { kind: "endpoint", endpoint: to };
+    this.input({ kind: "connect", to: target, role });
+  }
+
+  linkTo(other: TestNode): LinkView | undefined {
+    return this.links.byAddress(other.address);
+  }
+
+  /** Sends `text` to the peer; type byte 0x10 in front. */
+  say(to: TestNode, text: Uint8Array, token = 0, reliable = true): void {
+    const link = this.linkTo(to)?.peer.link;
+    if (link === undefined) throw new Error(`${this.name} has no link to ${to.name}`);
+    const bytes = new Uint8Array(text.length + 1);
+    bytes[0] = 0x10;
+    bytes.set(text, 1);
+    this.input({ kind: "send", link, bytes, reliable, owner: "ring", token });
+  }
+
+  of<K extends LinksOutput["kind"]>(kind: K): Extract<LinksOutput, { kind: K }>[] {
+    return this.outputs.filter((out) => out.kind === kind) as Extract<LinksOutput, { kind: K }>[];
+  }
+
+  kill(): void {
+    this.isAlive = false;
+    this.engine.close();
+  }
+
+  deadline(): Millis {
+    if (!this.isAlive || this.isFrozen) return Number.POSITIVE_INFINITY;
+    return Math.min(this.links.deadline(), this.engine.deadline());
+  }
+
+  tick(): void {
+    if (!this.isAlive || this.isFrozen) return;
+    this.engine.tick();
+    this.#drain();
+    if (this.links.deadline() <= this.#world.now) this.input({ kind: "timeout" });
+  }
+
+  receive(socket: SocketIndex, from: Endpoint, bytes: Uint8Array): void {
+    if (!this.isAlive || this.isFrozen) return;
+    this.engine.receiveDatagram(socket, from, bytes);
+    this.#drain();
+  }
+
+  #emit(_socket: SocketIndex, to: Endpoint, bytes: Uint8Array): void {
+    const world = this.#world;
+    const from = this.endpoint;
+    world.datagrams++;
+    if (!world.allows(from, to, bytes)) return;
+    world.carry(() => world.find(to)?.receive(0, from, bytes));
+  }
+
+  #drain(): void {
+    for (;;) {
+      const commands: EngineCommand[] = [];
+      for (let out = this.links.poll(); out !== undefined; out = this.links.poll()) {
+        if (out.kind === "engine") commands.push(out.command);
+        else this.outputs.push(out);
+        if (out.kind === "route-handshake") this.#route(out.to, out.bytes);
+      }
+      this.engine.apply(commands);
+      const upcalls = this.engine.drain();
+      for (const upcall of upcalls) {
+        this.links.handle(this.#world.now, { kind: "upcall", upcall });
+      }
+      if (commands.length === 0 && upcalls.length === 0) return;
+    }
+  }
+
+  #route(to: RingAddress, bytes: Uint8Array): void {
+    const world = this.#world;
+    if (!world.routes(this, to, bytes)) return;
+    const source = this.address;
+    world.carry(() => {
+      const node = world.nodes.find((other) => other.isAlive && other.address === to);
+      node?.input({ kind: "routed-handshake", source, bytes });
+    });
+  }
+}
