@@ -40,7 +40,7 @@ export const MAX_CANDIDATES = 8;
 export const MAX_RELAY_HINTS = 8;
 
 const FIXED_BYTES = 51;
-/** What is left when every list is full: one certificate of 512 bytes or a chain of two small ones. */
+/** What is left when every list is full: a certificate of 512 bytes or a chain of two small ones. */
 export const MAX_CERTIFICATE_BLOCK_BYTES =
   MAX_HANDSHAKE_PAYLOAD_BYTES -
   FIXED_BYTES -

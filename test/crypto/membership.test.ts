@@ -6,6 +6,7 @@ import {
   signCertificate,
 } from "../../src/crypto/certificate.ts";
 import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
+import { deriveKey } from "../../src/crypto/hkdf.ts";
 import { identityFromSeed } from "../../src/crypto/identity.ts";
 import { Membership, ringAddressOf } from "../../src/crypto/membership.ts";
 import { suite } from "../support/suite.ts";
@@ -75,8 +76,14 @@ describe("secret mode", () => {
   });
 
   it("a public key of low order is refused", () => {
-    const publicKey = Uint8Array.of(1, ...new Uint8Array(31));
-    expect(membership.verify(signed({ publicKey }), NOW)).toEqual(bad);
+    const facts = (publicKey: Uint8Array) => {
+      const purpose = { label: "ring salt", context: publicKey };
+      return { publicKey, salt: deriveKey(suite, keys.saltKey, purpose, 16) };
+    };
+    const lowOrder = Uint8Array.of(1, ...new Uint8Array(31));
+    const fine = suite.signingKeyPair(new Uint8Array(32)).publicKey;
+    expect(membership.verify(signed(facts(lowOrder)), NOW)).toEqual(bad);
+    expect(membership.verify(signed(facts(fine)), NOW).ok).toBe(true);
   });
 
   it("dates, at their edges; zero means none", () => {

@@ -202,6 +202,7 @@ describe("a whole handshake", () => {
     expect(initiator.read(second)).toBeUndefined();
     expect(responder.read(initiator.write(NONE))).toEqual(NONE);
     expect(responder.read(first)).toBeUndefined();
+    expect(side(true).read(side(true).write(NONE))).toBeUndefined();
     expect(() => initiator.write(NONE)).toThrow("out of turn");
     expect(() => side(true).split()).toThrow("unfinished");
   });

@@ -123,6 +123,8 @@ describe("handshake payload", () => {
     ] as const) {
       expect(parseHandshakePayload(set(at, value)).ok, `byte ${at}`).toBe(false);
     }
+    const nineRelays = concat(set(relays, 9), new Uint8Array(8 * 20));
+    expect(parseHandshakePayload(nineRelays)).toMatchObject({ reason: "bad-field" });
     expect(parseHandshakePayload(new Uint8Array(1_061))).toMatchObject({ reason: "too-long" });
   });
 
