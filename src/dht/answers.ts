@@ -5,8 +5,8 @@
 import { equalBytes, toHex } from "../base/bytes.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { AnswerStatus } from "../wire/dht-messages.ts";
-import { quorumOf } from "./replica-set.ts";
 import { type CheckedRecord, compareAge, type RecordRules } from "./record-rule.ts";
+import { quorumOf } from "./replica-set.ts";
 import type { Attestation } from "./result.ts";
 
 export interface Shown {

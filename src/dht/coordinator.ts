@@ -22,9 +22,9 @@ import {
   type Shown,
 } from "./answers.ts";
 import type { CheckedRecord, RecordRules } from "./record-rule.ts";
+import type { ServedRequest } from "./replica.ts";
 import { MAX_REPLICAS, quorumOf } from "./replica-set.ts";
 import type { Attestation, DhtOwner, DhtResult } from "./result.ts";
-import type { ServedRequest } from "./replica.ts";
 import { isSameSigner } from "./store.ts";
 import type { Sync } from "./sync.ts";
 

@@ -64,7 +64,8 @@ export class Replica {
     // A replica that does not know what is there must not let anybody new in.
     if (!state.ready && request.op === "create") return refused;
     const verdict = this.#store(now, request.op, request.carried);
-    const shown = verdict.status === "exists" || verdict.status === "stale" ? verdict.held : undefined;
+    const shown =
+      verdict.status === "exists" || verdict.status === "stale" ? verdict.held : undefined;
     return {
       status: verdict.status,
       carried: shown === undefined ? [] : [carryHeld(now, shown)],

@@ -137,12 +137,7 @@ export class Store {
   }
 
   /** Another signer holds the key: undefined when the newcomer may displace it. */
-  #settle(
-    now: Millis,
-    live: Held,
-    checked: CheckedRecord,
-    mode: OfferMode,
-  ): Verdict | undefined {
+  #settle(now: Millis, live: Held, checked: CheckedRecord, mode: OfferMode): Verdict | undefined {
     const newest = this.#memory.newest(now, memoryName(checked.record));
     // It was here and is not any more (expired, removed, beaten): a late copy is no news.
     if (newest !== undefined && compareAge(checked.record, newest) <= 0) {

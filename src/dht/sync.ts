@@ -5,8 +5,8 @@ import { type Millis, TimerTable } from "../base/time.ts";
 import type { RingView } from "../ring/ring.ts";
 import {
   type Carried,
-  DIGEST_BYTES,
   type DhtRequest,
+  DIGEST_BYTES,
   MAX_PAGE_RECORDS,
   type SyncPage,
 } from "../wire/dht-messages.ts";
@@ -155,7 +155,8 @@ export class Sync {
   /** A page this node asked for. @returns true when it may have made a key ready */
   accept(now: Millis, from: RingAddress, page: SyncPage): boolean {
     const pull = this.#pulls.get(from);
-    if (pull === undefined || page.request !== this.#round || page.key !== pull.cursor) return false;
+    if (pull === undefined || page.request !== this.#round || page.key !== pull.cursor)
+      return false;
     for (const carried of page.carried) this.#merge(now, carried);
     if (page.next !== undefined) {
       this.#ask(now, from, pull, page.next);

@@ -15,7 +15,14 @@
  */
 import { ByteReader, ByteWriter, concat, fromHex, toHex, utf8 } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
-import { type Ip, ipFromBytes, ipToBytes, type Mac, macFromBytes, macToBytes } from "../base/net.ts";
+import {
+  type Ip,
+  ipFromBytes,
+  ipToBytes,
+  type Mac,
+  macFromBytes,
+  macToBytes,
+} from "../base/net.ts";
 import {
   ADDRESS_BYTES,
   addressFromBytes,
