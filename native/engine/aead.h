@@ -38,9 +38,8 @@ class Aead {
   bool open(const Nonce& nonce, Bytes associated, Bytes sealed, uint8_t* out);
 
  private:
-  Aead(void* context, bool gcm) : context_(context), gcm_(gcm) {}
+  explicit Aead(void* context) : context_(context) {}
   void* context_;  // EVP_CIPHER_CTX*
-  bool gcm_;
 };
 
 /// Finds the EVP functions, once per process. Empty string = found, else a sentence for the user.

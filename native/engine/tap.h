@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <cstdint>
 #include <optional>
@@ -60,6 +61,8 @@ class Tap {
   ssize_t read(std::span<uint8_t> into);
   /// Writes one frame (behind its virtio header when vnetHeader). Bytes written, or -errno.
   ssize_t write(std::span<const uint8_t> frame);
+  /// The same from pieces.
+  ssize_t write(std::span<const iovec> pieces);
 
   const std::string& name() const { return name_; }
   int fd() const { return fd_; }
@@ -68,7 +71,7 @@ class Tap {
 
   std::optional<uint32_t> mtu() const;
   std::optional<Mac> mac() const;
-  /// 0 or -errno.
+  /// 0 or -errno. A value that is set already needs no privilege.
   int setMtu(uint32_t mtu);
   int setMac(const Mac& mac);
   int setUp(bool up);

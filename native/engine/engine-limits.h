@@ -1,0 +1,101 @@
+// Every bound of the engine with its reason. The first part is ENGINE_LIMITS of src/base/engine.ts
+// and must stay equal to it; the second part is the engine's own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weft::limits {
+
+// --- as in src/base/engine.ts ---
+
+/// 1,024 members that all talk, four times over.
+inline constexpr size_t sessions = 4'096;
+inline constexpr size_t pathsPerSession = 8;
+/// 64 bridged machines at each of 1,024 members.
+inline constexpr size_t forward = 65'536;
+inline constexpr size_t labelsPerSession = 1'024;
+/// MACs one peer may speak for (a bridged site), and addresses for one MAC.
+inline constexpr size_t macsPerSession = 1'024;
+inline constexpr size_t ipsPerMac = 16;
+/// Frames that wait for a forwarding decision.
+inline constexpr size_t waitingFramesPerMac = 64;
+inline constexpr size_t waitingBytesPerMac = 262'144;
+inline constexpr size_t waitingBytes = 4'194'304;
+inline constexpr uint64_t waitingMs = 3'000;
+/// Frames held until the first filter of a session arrives.
+inline constexpr size_t heldFramesPerSession = 64;
+inline constexpr uint64_t heldMs = 2'000;
+inline constexpr uint64_t replayWindow = 8'192;
+/// The core is told to rekey here ...
+inline constexpr uint64_t rekeyAfterMessages = 1ULL << 27;
+/// ... and sealing is refused here, far from a counter that wraps.
+inline constexpr uint64_t rejectAfterMessages = 1ULL << 60;
+inline constexpr size_t upcalls = 4'096;
+inline constexpr size_t upcallBytes = 8'388'608;
+/// Largest inner frame including its 14-byte Ethernet header.
+inline constexpr size_t frameBytes = 9'216;
+/// Largest control message sealed as one datagram.
+inline constexpr size_t controlBytes = 8'960;
+inline constexpr size_t missHeadBytes = 128;
+
+// --- the engine's own ---
+
+/// UDP sockets: both families on a few interfaces or ports.
+inline constexpr size_t sockets = 8;
+/// Sending lanes a peer may use towards us: one for each core of a large peer's data plane.
+inline constexpr size_t lanes = 4;
+/// IP packet in a superframe: the length field has 16 bits.
+inline constexpr size_t superframeBytes = 65'535;
+/// Largest TAP read: a superframe with its Ethernet header and two VLAN tags.
+inline constexpr size_t tapReadBytes = superframeBytes + 14 + 8;
+/// Largest UDP payload over IPv6 without jumbograms; IPv4 has 20 bytes more.
+inline constexpr size_t datagramBytes = 65'487;
+/// Datagrams in one UDP_SEGMENT send (UDP_MAX_SEGMENTS of kernels before 6.9).
+inline constexpr size_t segmentsPerSend = 64;
+/// Messages in one sendmmsg or recvmmsg: the gain is flat past it.
+inline constexpr size_t batch = 32;
+/// One datagram when the kernel does not coalesce: the largest frame, its headers and shim.
+inline constexpr size_t singleReceiveBytes = 10'240;
+/// Superframes or frames read from the TAP before control messages and timers get their turn.
+inline constexpr size_t tapReadsPerTurn = 16;
+/// Receives from one socket before the next one gets its turn.
+inline constexpr size_t receivesPerTurn = 16;
+/// Bytes sealed before they are handed to the kernel: one full superframe, so that the receiver
+/// works on it while the next one is sealed.
+inline constexpr size_t sendFlushBytes = 61'440;
+/// How long a full socket buffer may hold up the sender before the datagrams are dropped: about
+/// one buffer (4 MiB) at 10 Gb/s.
+inline constexpr int sendWaitMs = 4;
+/// SO_SNDBUF and SO_RCVBUF: 3 ms at 10 Gb/s.
+inline constexpr int socketBufferBytes = 4'194'304;
+/// MACs with waiting frames: what waitingBytes holds of frames of 1 KiB.
+inline constexpr size_t waitingMacs = 4'096;
+/// A miss is repeated at this rate while frames wait.
+inline constexpr uint64_t missIntervalMs = 1'000;
+inline constexpr uint64_t heldUpcallIntervalMs = 500;
+inline constexpr uint64_t endpointUpcallIntervalMs = 250;
+/// Frames of one session of which one half has come: the reordering of a path, not its loss.
+inline constexpr size_t fragmentsPending = 16;
+inline constexpr uint64_t fragmentMs = 1'000;
+/// Extension headers of one IPv6 packet, options of one neighbour discovery message.
+inline constexpr size_t ipv6ExtensionHeaders = 8;
+inline constexpr size_t ndOptions = 8;
+inline constexpr size_t vlanTags = 2;
+/// Sessions that may use one label value towards us at once; labels are drawn at random.
+inline constexpr size_t sessionsPerLabel = 8;
+/// A relayed datagram passes at most this many relays.
+inline constexpr uint8_t relayTtl = 4;
+/// Commands with bytes to send that wait for a data thread.
+inline constexpr size_t mailboxBytes = 8'388'608;
+/// Commands of any kind that wait: every table full and written once more.
+inline constexpr size_t mailboxCommands = 524'288;
+/// Share of the upcall ring that datagrams of no session may take: a replayed handshake in a flood
+/// leaves room for established sessions.
+inline constexpr size_t strangerUpcalls = 1'024;
+/// After a TAP error that does not go away (interface deleted) it is tried again this much later.
+inline constexpr uint64_t tapRetryMs = 100;
+/// Longest sleep of a data thread: bounds what a lost wake-up could cost.
+inline constexpr uint64_t idleMs = 1'000;
+
+}  // namespace weft::limits

@@ -1,0 +1,87 @@
+#include "label-table.h"
+
+#include <algorithm>
+
+#include "engine-limits.h"
+
+namespace weft {
+namespace {
+
+/// A limit below one datagram would let nothing pass.
+constexpr uint64_t leastBurst = 65'536;
+
+}  // namespace
+
+RateLimit::RateLimit(uint64_t bytesPerSecond)
+    : bytesPerSecond_(bytesPerSecond), burst_(std::max(bytesPerSecond, leastBurst)), level_(burst_) {}
+
+bool RateLimit::take(uint64_t nowMs, uint64_t bytes) {
+  if (bytesPerSecond_ == 0) return true;
+  const uint64_t passedMs = std::min<uint64_t>(nowMs - filledMs_, 1000);
+  const uint64_t gained = bytesPerSecond_ * passedMs / 1000;
+  if (gained > 0) {
+    level_ = std::min(burst_, level_ + gained);
+    filledMs_ = nowMs;
+  }
+  if (level_ < bytes) return false;
+  level_ -= bytes;
+  return true;
+}
+
+DropReason LabelTable::set(const LabelRoute& route) {
+  if (route.label == 0) return DropReason::badField;
+  Candidates& candidates = labels_[route.label];
+  auto at = std::find_if(candidates.begin(), candidates.end(), [&](const LabelEntry& entry) {
+    return entry.ingress == route.ingress;
+  });
+  if (at == candidates.end()) {
+    size_t& used = perSession_[route.ingress];
+    if (used >= limits::labelsPerSession || candidates.size() >= limits::sessionsPerLabel) {
+      if (candidates.empty()) labels_.erase(route.label);
+      return DropReason::tableFull;
+    }
+    used++;
+    at = candidates.insert(at, LabelEntry{});
+  }
+  at->ingress = route.ingress;
+  const LabelOut* out = std::get_if<LabelOut>(&route.to);
+  at->endsHere = out == nullptr;
+  at->out = out != nullptr ? *out : LabelOut{};
+  at->limit = RateLimit(route.rateLimit);
+  return DropReason::none;
+}
+
+void LabelTable::remove(SessionId ingress, Label label) {
+  const auto found = labels_.find(label);
+  if (found == labels_.end()) return;
+  const size_t removed = std::erase_if(
+      found->second, [ingress](const LabelEntry& entry) { return entry.ingress == ingress; });
+  if (removed > 0) forgetOne(ingress);
+  if (found->second.empty()) labels_.erase(found);
+}
+
+void LabelTable::removeSession(SessionId session) {
+  for (auto at = labels_.begin(); at != labels_.end();) {
+    std::erase_if(at->second, [&](const LabelEntry& entry) {
+      const bool gone =
+          entry.ingress == session || (!entry.endsHere && entry.out.session == session);
+      if (gone && entry.ingress != session) forgetOne(entry.ingress);
+      return gone;
+    });
+    at = at->second.empty() ? labels_.erase(at) : std::next(at);
+  }
+  perSession_.erase(session);
+}
+
+std::span<LabelEntry> LabelTable::find(Label label) {
+  const auto found = labels_.find(label);
+  if (found == labels_.end()) return {};
+  return found->second;
+}
+
+void LabelTable::forgetOne(SessionId ingress) {
+  const auto found = perSession_.find(ingress);
+  if (found != perSession_.end() && --found->second == 0) perSession_.erase(found);
+}
+
+}  // namespace weft

@@ -1,0 +1,201 @@
+#include "rx-thread.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "clock.h"
+
+namespace weft {
+namespace {
+
+/// Held frames may live this much past their time.
+constexpr uint64_t expiryStepMs = 250;
+
+bool isStun(Bytes datagram) {
+  return datagram.size() >= wire::stunHeaderBytes &&
+         loadBe16(&datagram[2]) + wire::stunHeaderBytes == datagram.size() &&
+         loadBe32(&datagram[4]) == wire::stunCookie;
+}
+
+}  // namespace
+
+RxThread::RxThread(std::span<const UdpSocket> sockets, Tap* tap, UpcallRing& upcalls,
+                   const Mac1Key& mac1Key, bool segmentation)
+    : sockets_(sockets),
+      upcalls_(upcalls),
+      mac1Key_(mac1Key),
+      tapWriter_(tap, counters_),
+      relays_(sockets, segmentation, false, counters_),
+      readable_(sockets.size(), 0) {}
+
+bool RxThread::start() {
+  return thread_.start("weft-rx", [](void* self) { static_cast<RxThread*>(self)->run(); }, this);
+}
+
+void RxThread::run() {
+  while (!thread_.stopping()) {
+    sleep();
+    nowMs_ = clockMs();
+    if (thread_.mailbox().pending()) readMail();
+    for (SocketIndex i = 0; i < sockets_.size(); i++) {
+      if (readable_[i] != 0) readSocket(i);
+    }
+    if (nowMs_ >= nextTimerMs_) runTimers();
+  }
+}
+
+void RxThread::sleep() {
+  std::array<pollfd, limits::sockets + 1> waits;
+  waits[0] = {thread_.mailbox().wake().fd(), POLLIN, 0};
+  for (size_t i = 0; i < sockets_.size(); i++) waits[i + 1] = {sockets_[i].fd(), POLLIN, 0};
+  const uint64_t untilMs = std::min(nextTimerMs_, nowMs_ + limits::idleMs);
+  const int timeout = static_cast<int>(untilMs > nowMs_ ? untilMs - nowMs_ : 0);
+  const int ready = poll(waits.data(), sockets_.size() + 1, timeout);
+  if (ready > 0 && (waits[0].revents & POLLIN) != 0) thread_.mailbox().wake().clear();
+  for (size_t i = 0; i < sockets_.size(); i++) {
+    readable_[i] = ready > 0 && waits[i + 1].revents != 0;
+  }
+}
+
+void RxThread::runTimers() {
+  nextTimerMs_ = UINT64_MAX;
+  if (heldFrames_ == 0) return;
+  sessions_.forEach([this](RxSession& session) {
+    while (!session.held.empty() && session.held.front().expiresMs <= nowMs_) {
+      session.held.pop_front();
+      heldFrames_--;
+      counters_.drop(DropReason::waitingExpired);
+    }
+  });
+  if (heldFrames_ > 0) nextTimerMs_ = nowMs_ + expiryStepMs;
+}
+
+void RxThread::readSocket(SocketIndex socket) {
+  for (size_t reads = 0; reads < limits::receivesPerTurn; reads++) {
+    int error = 0;
+    const std::span<const Received> received = receiver_.receive(sockets_[socket], error);
+    if (error != 0) counters_.drop(DropReason::socketError);
+    if (received.empty()) return;
+    // What arrived may be an answer to something a command of this very moment made us send: its
+    // keys are in the mailbox then, and count first.
+    if (thread_.mailbox().pending()) readMail();
+    for (const Received& each : received) split(socket, each);
+    tapWriter_.flush();
+    if (!relays_.empty()) relays_.flush();
+  }
+}
+
+void RxThread::split(SocketIndex socket, const Received& received) {
+  if (received.truncated) return counters_.drop(DropReason::tooLong);
+  if (received.bytes.empty()) {
+    counters_.datagramsIn.add();
+    return counters_.drop(DropReason::truncated);
+  }
+  counters_.bytesIn.add(received.bytes.size());
+  for (size_t at = 0; at < received.bytes.size(); at += received.segmentBytes) {
+    const size_t bytes = std::min(received.segmentBytes, received.bytes.size() - at);
+    counters_.datagramsIn.add();
+    onDatagram({socket, received.from, bytes, nullptr, 0}, received.bytes.subspan(at, bytes));
+  }
+}
+
+void RxThread::onDatagram(const Arrival& arrival, std::span<uint8_t> datagram) {
+  const uint8_t type = datagram[0];
+  if (type == wire::data) return onData(arrival, datagram);
+  if (type == wire::relay) return onRelay(arrival, datagram);
+  onStranger(arrival, datagram);
+}
+
+/// Nothing of these is authenticated yet but by mac1: one hash, then the ring or silence.
+void RxThread::onStranger(const Arrival& arrival, Bytes datagram) {
+  const uint8_t type = datagram[0];
+  if (type <= wire::stunLast) {
+    if (!isStun(datagram)) return counters_.drop(DropReason::badField);
+  } else if (type >= wire::handshakeFirst && type <= wire::handshakeLast) {
+    if (datagram.size() <= 2 * wire::macBytes) return counters_.drop(DropReason::truncated);
+    const size_t mac1At = datagram.size() - 2 * wire::macBytes;
+    if (!sameMac(blake2bMac(mac1Key_, datagram.first(mac1At)), &datagram[mac1At])) {
+      return counters_.drop(DropReason::badMac1);
+    }
+  } else {
+    return counters_.drop(DropReason::unknownType);
+  }
+  push(DatagramUpcall{arrival.socket, arrival.from, {datagram.begin(), datagram.end()}});
+}
+
+/// The shim is not authenticated: the label counts only from an address of the session that it was
+/// given to.
+void RxThread::onRelay(const Arrival& arrival, std::span<uint8_t> datagram) {
+  wire::RelayHeader header;
+  if (const DropReason reason = wire::parseRelayHeader(datagram, header);
+      reason != DropReason::none) {
+    return counters_.drop(reason);
+  }
+  const std::span<LabelEntry> candidates = labels_.find(header.label);
+  if (candidates.empty()) return counters_.drop(DropReason::unknownLabel);
+  for (LabelEntry& entry : candidates) {
+    RxSession* ingress = sessions_.find(entry.ingress);
+    if (ingress == nullptr || !ingress->paths.findDirect(arrival.socket, arrival.from)) continue;
+    if (!entry.endsHere) return forwardRelayed(entry, *ingress, datagram);
+    Arrival behind = arrival;
+    behind.via = ingress;
+    behind.label = header.label;
+    return onData(behind, datagram.subspan(wire::relayHeaderBytes));
+  }
+  counters_.drop(DropReason::labelSource);
+}
+
+void RxThread::forwardRelayed(LabelEntry& entry, RxSession& ingress, std::span<uint8_t> datagram) {
+  const uint8_t ttl = datagram[1];
+  if (ttl <= 1) return counters_.drop(DropReason::relayTtl);
+  RxSession* out = sessions_.find(entry.out.session);
+  const DirectTarget* target = out == nullptr ? nullptr : out->paths.activeDirect();
+  if (target == nullptr) return counters_.drop(DropReason::noPath);
+  if (!entry.limit.take(nowMs_, datagram.size())) return counters_.drop(DropReason::rateLimited);
+  wire::emitRelayHeader({static_cast<uint8_t>(ttl - 1), entry.out.label}, datagram.data());
+  relays_.add({target->socket, target->endpoint, std::nullopt}, datagram);
+  counters_.relayedDatagrams.add();
+  ingress.shared->relayedBytes.add(datagram.size());
+}
+
+void RxThread::onData(const Arrival& arrival, std::span<uint8_t> datagram) {
+  wire::DataHeader header;
+  if (const DropReason reason = wire::parseDataHeader(datagram, header);
+      reason != DropReason::none) {
+    return counters_.drop(reason);
+  }
+  const KeyOwner owner = sessions_.findKeys(header.receiver);
+  if (owner.session == nullptr) return counters_.drop(DropReason::unknownReceiver);
+  const OpeningKeys::Opened opened = owner.keys->open(nowMs_, header, datagram);
+  if (opened.reason != DropReason::none) return counters_.drop(opened.reason);
+  RxSession& session = *owner.session;
+  session.shared->heardMs.store(nowMs_, std::memory_order_relaxed);
+  if (session.next.get() == owner.keys && sessions_.confirm(owner)) {
+    push(KeysConfirmedUpcall{session.id, header.receiver});
+  }
+  noticeEndpoint(arrival, session, opened.newest);
+  const size_t innerBytes = datagram.size() - wire::dataHeaderBytes - wire::tagBytes;
+  onOpened(arrival, session, datagram.subspan(wire::dataHeaderBytes, innerBytes));
+}
+
+/// Roaming: only the newest counter says where the peer is now, and only straight from there.
+void RxThread::noticeEndpoint(const Arrival& arrival, RxSession& session, bool newest) {
+  if (arrival.via != nullptr || !newest || nowMs_ < session.nextEndpointUpcallMs) return;
+  if (session.paths.findDirect(arrival.socket, arrival.from)) return;
+  session.nextEndpointUpcallMs = nowMs_ + limits::endpointUpcallIntervalMs;
+  push(EndpointUpcall{session.id, arrival.socket, arrival.from});
+}
+
+std::optional<PathIndex> RxThread::pathOf(const Arrival& arrival, const RxSession& session) const {
+  if (arrival.via != nullptr) return session.paths.findRelay(arrival.via->id, arrival.label);
+  return session.paths.findDirect(arrival.socket, arrival.from);
+}
+
+void RxThread::push(Upcall&& upcall) {
+  if (!upcalls_.push(std::move(upcall))) counters_.drop(DropReason::upcallFull);
+}
+
+}  // namespace weft
