@@ -9,7 +9,7 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine } from "../base/engine.ts";
+import type { Engine, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import type { Machine } from "../base/machine.ts";
 import { type Endpoint, endpointText, type Mac, subnetText } from "../base/net.ts";
@@ -47,8 +47,8 @@ export interface EngineRequest {
   readonly sockets: readonly Endpoint[];
   readonly tap: { readonly name: string; readonly mac: Mac; readonly mtu: number };
   readonly mac1Key: Uint8Array;
-  /** Upcalls wait. Never called from within `apply` or `drain` of the native engine. */
-  readonly onDoorbell: () => void;
+  /** What came up, one drain at a time, until the engine is closed. */
+  readonly onUpcalls: (upcalls: readonly Upcall[]) => void;
 }
 
 export interface OpenedEngine {
@@ -237,7 +237,7 @@ export class Agent {
       sockets: socketsOf(this.#config, hasIpv6),
       tap: { name: this.#config.interfaceName, mac: tapMac(suite, seed), mtu: mtuOf(this.#config) },
       mac1Key: deriveClusterKeys(suite, this.#config.networkKey).mac1Key,
-      onDoorbell: () => this.#running?.driver.wake(),
+      onUpcalls: (upcalls) => this.#running?.driver.deliver(upcalls),
     });
   }
 

@@ -5,7 +5,7 @@ const UNITS = { d: 86_400, h: 3_600, m: 60, s: 1 } as const;
 export function parseDuration(text: string): number | undefined {
   const trimmed = text.trim();
   if (/^\d{1,9}$/.test(trimmed)) return Number(trimmed);
-  const match = /^(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?$/.exec(trimmed);
+  const match = /^(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?$/.exec(trimmed);
   if (match === null || trimmed === "") return undefined;
   const [, days, hours, minutes, seconds] = match.map((part) => Number(part ?? 0));
   const parts = [days, hours, minutes, seconds];

@@ -1,15 +1,15 @@
 /** The agent's tools on a real machine: native engine, node, clock, randomness, resolver. */
 import sodium from "libsodium-wrappers";
 import { createSodiumSuite } from "../crypto/sodium-suite.ts";
-import { monotonicMillis } from "../io/clock.ts";
-import { EngineOpenError, openNativeEngine } from "../io/engine.ts";
+import { boottimeNow } from "../io/clock.ts";
+import { EngineOpenError, type OpenErrorCode, openNativeEngine } from "../io/engine.ts";
 import { HostInterface } from "../io/interface.ts";
 import { OsRng } from "../io/os-rng.ts";
 import { Node } from "../node/node.ts";
 import type { AgentTools, EngineRequest, OpenedEngine } from "./agent.ts";
 import { systemResolver } from "./bootstrap-names.ts";
 import type { Config } from "./config.ts";
-import { isErrorCode, messageOf, WeftError } from "./errors.ts";
+import { type ErrorCode, messageOf, WeftError } from "./errors.ts";
 import { createLog } from "./log.ts";
 import { drawBoot, kernelHasIpv6, processorHasAes } from "./machine-facts.ts";
 import { hostAddresses } from "./underlay.ts";
@@ -25,7 +25,7 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     version: packageVersion(),
     hasAes: processorHasAes(),
     hasIpv6: kernelHasIpv6(),
-    now: monotonicMillis,
+    now: boottimeNow,
     wallMs: () => Date.now(),
     drawBoot,
     openEngine,
@@ -36,30 +36,41 @@ export async function machineTools(config: Config): Promise<AgentTools> {
   };
 }
 
-/** The engine's refusals with the cure for each. */
-const CURES: Readonly<Record<string, string>> = {
-  "no-tun-device":
-    "load the tun module (modprobe tun), or give the container --device /dev/net/tun",
-  "no-capability":
-    "run as root, or give the program CAP_NET_ADMIN (containers: --cap-add NET_ADMIN)",
+const CODES: Readonly<Record<OpenErrorCode, ErrorCode>> = {
+  "no-addon": "no-engine",
+  "no-tun-device": "no-tun-device",
+  "no-capability": "no-capability",
+  "port-busy": "port-busy",
+  "tap-busy": "tap-busy",
+  "no-crypto": "no-crypto",
+  "bad-option": "bad-option",
+  system: "engine-failed",
+};
+
+const CURES: Readonly<Record<OpenErrorCode, string>> = {
+  "no-addon": "build it with npm run build:native",
+  "no-tun-device": "load the module (modprobe tun), or give the container --device /dev/net/tun",
+  "no-capability": "run as root, or give CAP_NET_ADMIN (containers: --cap-add NET_ADMIN)",
   "port-busy": "set another port with listen:, or stop the program that holds it (ss -ulpn)",
   "tap-busy": "stop the program that holds the interface, or set another name with interface:",
   "no-crypto": "install OpenSSL 3 (libcrypto.so.3)",
   "bad-option": "correct the key that it names",
+  system: "correct what it names",
 };
 
 function openEngine(request: EngineRequest): OpenedEngine {
   try {
-    const engine = openNativeEngine(request);
-    return { engine, endpoints: engine.endpoints() };
+    const tap = { ...request.tap, persistent: true };
+    const engine = openNativeEngine({ sockets: request.sockets, tap, mac1Key: request.mac1Key });
+    engine.onUpcalls(request.onUpcalls);
+    return { engine, endpoints: engine.boundEndpoints };
   } catch (error) {
-    if (!(error instanceof EngineOpenError)) {
+    if (!(error instanceof EngineOpenError))
       throw new WeftError(
-        "no-engine",
-        `the engine cannot be loaded (${messageOf(error)}): build it with npm run build:native`,
+        "engine-failed",
+        `the engine cannot be opened (${messageOf(error)}): this is a bug in weft`,
       );
-    }
-    const code = isErrorCode(error.code) ? error.code : "engine-failed";
-    throw new WeftError(code, `${error.message}: ${CURES[error.code] ?? "see docs/OPERATING.md"}`);
+    const code = CODES[error.code];
+    throw new WeftError(code, `${error.detail}: ${CURES[error.code]}`);
   }
 }

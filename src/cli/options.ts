@@ -75,13 +75,14 @@ export function outputOptions(args: GlobalArgs): OutputOptions {
 }
 
 /** Flags of the command line that are keys of the file. */
-export function flagValues(args: Readonly<Record<string, unknown>>): Partial<Record<Key, unknown>> {
+export function flagValues(terminal: Terminal, args: Readonly<Record<string, unknown>>): Partial<Record<Key, unknown>> {
   const values: Partial<Record<Key, unknown>> = {};
   for (const key of FLAG_KEYS) {
     if (key === "name") continue;
     const given = args[flagNameOf(key).slice(2)];
     if (typeof given === "string")
-      values[key] = key.endsWith("_dir") || key.endsWith("_file") ? resolve(given) : given;
+      values[key] =
+        key.endsWith("_dir") || key.endsWith("_file") ? resolve(terminal.cwd, given) : given;
   }
   return values;
 }
@@ -160,7 +161,7 @@ export function configSources(
 ): ConfigSources {
   return {
     file: selection.file,
-    flags: flagValues(args as unknown as Readonly<Record<string, unknown>>),
+    flags: flagValues(terminal, args as unknown as Readonly<Record<string, unknown>>),
     env: terminal.env,
     uid: terminal.uid,
     nodeName: nodeNameOf(terminal, args),

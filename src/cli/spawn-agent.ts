@@ -4,12 +4,12 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Config } from "../agent/config.ts";
-import { FLAG_KEYS, flagNameOf } from "../agent/config-schema.ts";
+import { flagNameOf, type Key } from "../agent/config-schema.ts";
 import { isErrorCode, messageOf, systemCodeOf, WeftError } from "../agent/errors.ts";
 import { prepareFolder } from "../agent/identity-file.ts";
 import type { StartReport } from "../agent/run-agent.ts";
 import type { CommandContext } from "./command.ts";
-import { agentFolder, type Selection } from "./options.ts";
+import { agentFolder, flagValues, type Selection } from "./options.ts";
 
 /** Loading, names (3 s at most), TAP and sockets. */
 const START_LIMIT_MS = 20_000;
@@ -67,10 +67,9 @@ function openLog(path: string): number {
 
 /** The same program, the same flags; paths are absolute already. */
 function agentArguments(context: CommandContext, selection: Selection, config: Config): string[] {
-  const flags = FLAG_KEYS.flatMap((key) => {
-    const given = context.args[flagNameOf(key).slice(2)];
-    return key === "name" || typeof given !== "string" ? [] : [`${flagNameOf(key)}=${given}`];
-  });
+  const flags = Object.entries(flagValues(context.terminal, context.args)).flatMap(
+    ([key, value]) => [`${flagNameOf(key as Key)}=${String(value)}`],
+  );
   const places = [
     `--config=${selection.file}`,
     `--node=${config.nodeName}`,

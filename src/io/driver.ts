@@ -2,9 +2,9 @@
  * Joins one node to its engine and to real time: one `handle`, drain `poll` into one `apply`, arm one
  * timer. Nothing else in the agent calls the node's verbs.
  *
- *     doorbell -> wake() --.                          .--> engine.apply(batch)
- *     input(...) ----------+--> node.handle, poll* ---+--> onOutput(...)
- *     timer ---------------'                          '--> setTimeout(deadline)
+ *     engine -> deliver(upcalls) --.                          .--> engine.apply(batch)
+ *     input(...) ------------------+--> node.handle, poll* ---+--> onOutput(...)
+ *     timer -----------------------'                          '--> setTimeout(deadline)
  */
 import type { Engine, EngineCommand, Upcall } from "../base/engine.ts";
 import type { Machine } from "../base/machine.ts";
@@ -16,7 +16,7 @@ export type HostOutput = Exclude<NodeOutput, { kind: "engine" }>;
 
 export interface DriverOptions {
   readonly node: Machine<NodeInput, NodeOutput>;
-  readonly engine: Engine;
+  readonly engine: Pick<Engine, "apply">;
   /** Monotonic milliseconds that count suspended time. */
   readonly now: () => Millis;
   readonly onOutput: (output: HostOutput) => void;
@@ -26,37 +26,37 @@ export interface DriverOptions {
   readonly onBug: (error: unknown) => void;
 }
 
-/** Upcalls taken in one turn, so that a flood cannot keep timers and the control socket waiting. */
-const UPCALLS_PER_TURN = 256;
+/** Upcalls behind one `apply`: answers do not wait for the end of a long batch. */
+const UPCALLS_PER_BATCH = 256;
 /** setTimeout's own limit. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Driver {
   readonly #options: DriverOptions;
-  /** Bounded by the engine's own ring: drained again only when it is empty. */
-  #upcalls: Upcall[] = [];
-  #nextUpcall = 0;
+  /**
+   * What came in while a turn was under way. Upcalls are taken in the turn they arrive in, so at most
+   * one drain of the engine's bounded ring is ever held here.
+   */
   #inputs: NodeInput[] = [];
   #running = false;
-  /** The doorbell rang while a turn was under way: what it announced may not have been drained. */
-  #rungMeanwhile = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
-  #immediate: NodeJS.Immediate | undefined;
 
   constructor(options: DriverOptions) {
     this.#options = options;
   }
 
-  /** The node's first input is a timeout: it says what it wants. */
+  /** The node's first input is a timeout, due or not: it says what it wants. */
   start(): void {
     this.input({ kind: "timeout" });
-    this.wake();
   }
 
-  /** The engine's doorbell: upcalls wait. */
-  wake(): void {
-    if (this.#running) this.#rungMeanwhile = true;
+  /** What the engine sent up, oldest first. */
+  deliver(upcalls: readonly Upcall[]): void {
+    for (const upcall of upcalls) {
+      this.#options.onUpcall?.(upcall);
+      this.#inputs.push({ kind: "upcall", upcall });
+    }
     this.#turn();
   }
 
@@ -70,16 +70,17 @@ export class Driver {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    clearImmediate(this.#immediate);
   }
 
   #turn(): void {
     if (this.#running || this.#closed) return;
     this.#running = true;
     try {
-      this.#takeInputs();
-      this.#takeUpcalls();
-      this.#takeInputs();
+      // Here and not only in the timer: a stream of upcalls would put the timer off again and again.
+      if (this.#isDue()) this.#inputs.unshift({ kind: "timeout" });
+      while (this.#inputs.length > 0 && !this.#closed) {
+        this.#feed(this.#inputs.splice(0, UPCALLS_PER_BATCH));
+      }
     } catch (error) {
       this.close();
       this.#options.onBug(error);
@@ -87,27 +88,6 @@ export class Driver {
       this.#running = false;
     }
     if (!this.#closed) this.#arm();
-  }
-
-  #takeInputs(): void {
-    while (this.#inputs.length > 0 && !this.#closed) {
-      const inputs = this.#inputs;
-      this.#inputs = [];
-      this.#feed(inputs);
-    }
-  }
-
-  #takeUpcalls(): void {
-    if (this.#closed) return;
-    if (this.#nextUpcall >= this.#upcalls.length) {
-      this.#upcalls = this.#options.engine.drain();
-      this.#nextUpcall = 0;
-    }
-    const end = Math.min(this.#upcalls.length, this.#nextUpcall + UPCALLS_PER_TURN);
-    const taken = this.#upcalls.slice(this.#nextUpcall, end);
-    this.#nextUpcall = end;
-    for (const upcall of taken) this.#options.onUpcall?.(upcall);
-    this.#feed(taken.map((upcall) => ({ kind: "upcall", upcall })));
   }
 
   /** Each input is handled and drained by itself; the engine gets all commands as one batch. */
@@ -128,22 +108,14 @@ export class Driver {
 
   #arm(): void {
     clearTimeout(this.#timer);
-    clearImmediate(this.#immediate);
-    if (this.#nextUpcall < this.#upcalls.length || this.#rungMeanwhile) {
-      this.#rungMeanwhile = false;
-      this.#immediate = setImmediate(() => this.#expire());
-      return;
-    }
     const wait = this.#options.node.deadline() - this.#options.now();
     if (wait === Number.POSITIVE_INFINITY) return;
     // Rounded up: a timer that fires a fraction early would be handled for nothing.
     const delay = Math.min(MAX_TIMER_MS, Math.max(0, Math.ceil(wait)));
-    this.#timer = setTimeout(() => this.#expire(), delay);
+    this.#timer = setTimeout(() => this.#turn(), delay);
   }
 
-  #expire(): void {
-    if (this.#options.node.deadline() <= this.#options.now())
-      this.#inputs.push({ kind: "timeout" });
-    this.#turn();
+  #isDue(): boolean {
+    return this.#options.node.deadline() <= this.#options.now();
   }
 }
