@@ -61,17 +61,32 @@ interface Attempt {
     | undefined;
 }
 
+/** What the initiator must know of the links. */
+export interface FreshLinks {
+  /** Whether a handshake with this very peer ended a moment ago. */
+  isFresh(now: Millis, address: RingAddress, boot: bigint): boolean;
+}
+
+export interface InitiatorOptions {
+  readonly self: HandshakeSelf;
+  readonly sockets: number;
+  readonly drops: DropCounters;
+  readonly links: FreshLinks;
+}
+
 export class HandshakeInitiator {
   readonly #self: HandshakeSelf;
   readonly #sockets: number;
   readonly #drops: DropCounters;
+  readonly #links: FreshLinks;
   readonly #attempts = new Map<ReceiverIndex, Attempt>();
   readonly #out = new Outbox<InitiatorOutput>();
 
-  constructor(self: HandshakeSelf, sockets: number, drops: DropCounters) {
+  constructor({ self, sockets, drops, links }: InitiatorOptions) {
     this.#self = self;
     this.#sockets = sockets;
     this.#drops = drops;
+    this.#links = links;
   }
 
   start(now: Millis, request: ConnectRequest): void {
@@ -96,13 +111,13 @@ export class HandshakeInitiator {
     this.#repeat(now, attempt);
   }
 
-  /** When we began to ask this address; NEVER when we do not. */
-  askingSince(address: RingAddress): Millis {
+  /** When we began to ask this address; undefined when we do not. */
+  askingSince(address: RingAddress): Millis | undefined {
     for (const { request, confirming, startedAt } of this.#attempts.values()) {
       if (confirming !== undefined || request.to.kind !== "address") continue;
       if (request.to.address === address) return startedAt;
     }
-    return NEVER;
+    return undefined;
   }
 
   /** A link to this peer exists by another handshake: stop asking. */
@@ -156,6 +171,11 @@ export class HandshakeInitiator {
       return this.#drops.count("not-for-us");
     }
     if (facts.value.address === this.#self.options.address) return this.#end(attempt, "self");
+    // Two of our own handshakes met: a second pair at once could push the first out of the engine.
+    if (this.#links.isFresh(now, facts.value.address, facts.value.boot)) {
+      this.#attempts.delete(attempt.index);
+      return;
+    }
     const body = emitHandshake3({
       sender: attempt.index,
       receiver: message.value.sender,

@@ -8,7 +8,14 @@
  * It owns the transport, the paths and the key pairs of its session. What concerns other links
  * (relays, new handshakes, its end) goes out as a LinkOutput for `Links` to act on.
  */
-import type { EngineCommand, Label, SessionId, SessionTraffic, Upcall } from "../base/engine.ts";
+import type {
+  EngineCommand,
+  Label,
+  ReceiverIndex,
+  SessionId,
+  SessionTraffic,
+  Upcall,
+} from "../base/engine.ts";
 import type { Endpoint } from "../base/net.ts";
 import { Outbox } from "../base/machine.ts";
 import type { RingAddress } from "../base/ring-address.ts";
@@ -82,6 +89,8 @@ export class Link {
   readonly paths: Paths;
   relayHints: readonly RingAddress[];
   traffic: SessionTraffic | undefined;
+  /** When the last handshake ended. */
+  keyedAt: Millis;
   readonly #out = new Outbox<LinkOutput>();
   readonly #drops: DropCounters;
   readonly #rtt = new RttEstimate();
@@ -108,6 +117,7 @@ export class Link {
     this.#drops = options.drops;
     this.#role = role;
     this.#openedAt = now;
+    this.keyedAt = now;
     this.#lastHeardAt = now;
     this.#transport = new ControlTransport(rng, this.#rtt);
     this.#rekeying = new Rekeying({ suite, rng, session });
@@ -164,6 +174,7 @@ export class Link {
   /** Keys of a finished handshake: the first ones, or a renewal in the same session. */
   install(now: Millis, result: HandshakeResult): void {
     this.#rekeying.cipher = result.facts.cipher;
+    this.keyedAt = now;
     this.#installPair(now, result);
     const { channel, facts } = result;
     if (channel.kind === "socket") {
@@ -174,7 +185,9 @@ export class Link {
     this.#drainPaths(now);
   }
 
-  keysConfirmed(now: Millis): void {
+  keysConfirmed(now: Millis, receive: ReceiverIndex): void {
+    this.#rekeying.confirm(receive);
+    this.#rekeys = 0;
     this.#hear(now);
     this.paths.hurry(now);
     this.#drainPaths(now);
@@ -384,8 +397,10 @@ export class Link {
 
   #installPair(now: Millis, pair: KeyPairFacts): void {
     this.#engine(this.#rekeying.install(now, pair));
-    this.#rekeys = 0;
-    if (pair.initiator) this.#canSeal = true;
+    if (pair.initiator) {
+      this.#rekeys = 0;
+      this.#canSeal = true;
+    }
     this.#openTransport(now);
   }
 

@@ -22,7 +22,7 @@ import { parseHandshake1 } from "../wire/handshake.ts";
 import { MAX_RELAY_HINTS } from "../wire/handshake-payload.ts";
 import { DATAGRAM_TYPES } from "../wire/message-type.ts";
 import { DropCounters } from "./drop-counters.ts";
-import { type ConnectRequest, HandshakeInitiator } from "./handshake-initiator.ts";
+import { type ConnectRequest, type FreshLinks, HandshakeInitiator } from "./handshake-initiator.ts";
 import { HandshakeResponder } from "./handshake-responder.ts";
 import { type Channel, type HandshakeResult, HandshakeSelf } from "./handshake-self.ts";
 import { Link, type LinkOutput } from "./link.ts";
@@ -62,6 +62,8 @@ const TRAFFIC_MS = 4_000;
 const ANNOUNCE_MS = 1_000;
 /** The lower address keeps the initiator's role for this long; then any handshake is welcome. */
 const KEEP_ROLE_MS = 1_000;
+/** As long as handshakes that began together may take to end. */
+const FRESH_MS = 5_000;
 /** Endpoints of a peer that are worth a datagram when its link is renewed. */
 const RENEWAL_ENDPOINTS = 8;
 
@@ -83,7 +85,7 @@ export interface LinksOptions {
 
 type Timer = "traffic" | "announce";
 
-export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks {
+export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, FreshLinks {
   readonly #options: LinksOptions;
   readonly #out = new Outbox<LinksOutput>();
   readonly #drops = new DropCounters();
@@ -102,7 +104,12 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks {
   constructor(options: LinksOptions) {
     this.#options = options;
     this.#self = new HandshakeSelf({ ...options, rng: options.rng.fork("handshake") });
-    this.#initiator = new HandshakeInitiator(this.#self, options.sockets, this.#drops);
+    this.#initiator = new HandshakeInitiator({
+      self: this.#self,
+      sockets: options.sockets,
+      drops: this.#drops,
+      links: this,
+    });
     this.#responder = new HandshakeResponder(this.#self, this.#drops);
     const rng = options.rng.fork("relays");
     this.#relays = new Relays({ self: options.address, rng, links: this, drops: this.#drops });
@@ -139,6 +146,11 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks {
   directLinks(): readonly DirectLink[] {
     const links = [...this.#links.values()].filter((link) => link.paths.hasDirect);
     return links.map(({ id: link, address }) => ({ link, address }));
+  }
+
+  isFresh(now: Millis, address: RingAddress, boot: bigint): boolean {
+    const link = this.#byAddress.get(address);
+    return link !== undefined && link.peer.boot === boot && now - link.keyedAt < FRESH_MS;
   }
 
   #dispatch(now: Millis, input: LinksInput): void {
@@ -239,7 +251,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks {
       case "control":
         return this.#links.get(upcall.session)?.receiveControl(now, upcall);
       case "keys-confirmed":
-        return this.#links.get(upcall.session)?.keysConfirmed(now);
+        return this.#links.get(upcall.session)?.keysConfirmed(now, upcall.receive);
       case "endpoint":
         return this.#links.get(upcall.session)?.seenAt(now, upcall);
       case "rekey-due":
@@ -257,10 +269,11 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks {
   }
 
   #receiveRouted(now: Millis, source: RingAddress, bytes: Uint8Array): void {
-    const isFirst = bytes[0] === DATAGRAM_TYPES["handshake-1"];
-    const askingSince = this.#initiator.askingSince(source);
     // Both asked each other: the lower address stays the initiator.
-    if (isFirst && this.#options.address < source && now - askingSince < KEEP_ROLE_MS) return;
+    const askingSince = this.#initiator.askingSince(source);
+    const isKeepingRole = askingSince !== undefined && now - askingSince < KEEP_ROLE_MS;
+    const isFirst = bytes[0] === DATAGRAM_TYPES["handshake-1"];
+    if (isFirst && isKeepingRole && this.#options.address < source) return;
     this.#receiveHandshake(now, { kind: "ring", address: source }, bytes);
   }
 
@@ -348,9 +361,6 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks {
     this.#links.set(link.id, link);
     this.#byAddress.set(link.address, link);
     this.#timers.setEarlier("traffic", now + TRAFFIC_MS);
-    this.#drainLink(now, link);
-    this.#out.push({ kind: "link-up", peer });
-    link.sayPath();
     this.#event({
       what: "link-opened",
       condition: initiator ? "handshake asked for here" : "handshake asked for by the peer",
@@ -358,6 +368,9 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks {
       effect: "",
       fields: { peer: peer.name, address: addressText(peer.address), link: peer.link },
     });
+    this.#out.push({ kind: "link-up", peer });
+    link.sayPath();
+    this.#drainLink(now, link);
     return link;
   }
 

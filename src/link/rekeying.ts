@@ -51,6 +51,8 @@ export interface RekeyingTools {
 export class Rekeying {
   readonly #tools: RekeyingTools;
   readonly #generations: KeyPairFacts[] = [];
+  /** Pairs that wait for the peer's first packet, with the time they were made. */
+  readonly #unconfirmed = new Map<ReceiverIndex, Millis>();
   #pending: Pending | undefined;
   #rekeyAt: Millis = Number.POSITIVE_INFINITY;
   #expiresAt: Millis = Number.POSITIVE_INFINITY;
@@ -73,10 +75,12 @@ export class Rekeying {
   /** Takes a new pair into use; the engine's command for it. */
   install(now: Millis, pair: KeyPairFacts): EngineCommand {
     this.#generations.push(pair);
-    if (this.#generations.length > MAX_GENERATIONS) this.#generations.shift();
-    this.#pending = undefined;
-    this.#rekeyAt = now + REKEY_AFTER_MS + (pair.initiator ? 0 : REKEY_GRACE_MS);
-    this.#expiresAt = now + REJECT_AFTER_MS;
+    const oldest = this.#generations.length > MAX_GENERATIONS ? this.#generations.shift() : undefined;
+    if (oldest !== undefined) this.#unconfirmed.delete(oldest.receive);
+    if (pair.initiator) this.#pending = undefined;
+    const isProven = pair.initiator || this.#generations.length === 1;
+    if (isProven) this.#restart(now, pair.initiator);
+    else this.#unconfirmed.set(pair.receive, now);
     return {
       op: "keys",
       session: this.#tools.session,
@@ -87,6 +91,19 @@ export class Rekeying {
       ...directionsFor(pair.keys, pair.initiator),
       rejectAfterMs: REJECT_AFTER_MS,
     };
+  }
+
+  /** The peer uses this pair: from now on its age counts. */
+  confirm(receive: ReceiverIndex): void {
+    const installedAt = this.#unconfirmed.get(receive);
+    if (installedAt === undefined) return;
+    this.#unconfirmed.clear();
+    this.#restart(installedAt, false);
+  }
+
+  #restart(now: Millis, initiator: boolean): void {
+    this.#rekeyAt = now + REKEY_AFTER_MS + (initiator ? 0 : REKEY_GRACE_MS);
+    this.#expiresAt = now + REJECT_AFTER_MS;
   }
 
   /** The message that begins a rekey, to be sent reliably; undefined before any keys. */
