@@ -205,7 +205,12 @@ export class HandshakeInitiator {
     }
     const isAsked = attempt.endpoints.some((endpoint) => sameEndpoint(endpoint, from));
     const { suite, keys } = this.#self.options;
-    const cookie = openCookieReply(suite, keys.mac1Key, reply.value, mac1Of(this.#message1(attempt)));
+    const cookie = openCookieReply(
+      suite,
+      keys.mac1Key,
+      reply.value,
+      mac1Of(this.#message1(attempt)),
+    );
     if (!isAsked || cookie === undefined) return this.#drops.count("bad-mac2");
     const isFirst = !attempt.cookies.has(endpointText(from));
     attempt.cookies.set(endpointText(from), cookie);

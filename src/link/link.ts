@@ -16,8 +16,8 @@ import type {
   SessionTraffic,
   Upcall,
 } from "../base/engine.ts";
-import type { Endpoint } from "../base/net.ts";
 import { Outbox } from "../base/machine.ts";
+import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";

@@ -493,4 +493,3 @@ function isBetter(path: Path, active: Path): boolean {
   if (ours === undefined || theirs === undefined) return false;
   return ours < theirs * FASTER_FRACTION && theirs - ours > FASTER_MS;
 }
-

@@ -75,7 +75,8 @@ export class Rekeying {
   /** Takes a new pair into use; the engine's command for it. */
   install(now: Millis, pair: KeyPairFacts): EngineCommand {
     this.#generations.push(pair);
-    const oldest = this.#generations.length > MAX_GENERATIONS ? this.#generations.shift() : undefined;
+    const oldest =
+      this.#generations.length > MAX_GENERATIONS ? this.#generations.shift() : undefined;
     if (oldest !== undefined) this.#unconfirmed.delete(oldest.receive);
     if (pair.initiator) this.#pending = undefined;
     const isProven = pair.initiator || this.#generations.length === 1;

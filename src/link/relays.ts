@@ -421,8 +421,7 @@ export class Relays {
 function nearest(target: RingAddress, links: readonly DirectLink[]): DirectLink | undefined {
   let best: DirectLink | undefined;
   for (const link of links) {
-    const isNearer =
-      best === undefined || compareNearness(target, link.address, best.address) < 0;
+    const isNearer = best === undefined || compareNearness(target, link.address, best.address) < 0;
     if (isNearer) best = link;
   }
   return best;

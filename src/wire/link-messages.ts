@@ -141,10 +141,7 @@ function emitGoodbye(writer: ByteWriter, tag: number, reason: string): Uint8Arra
   return writer.u32(tag).u8(text.length).bytes(text).finish();
 }
 
-function readBody(
-  type: number,
-  reader: ByteReader,
-): LinkMessage | "unknown-type" | "bad-field" {
+function readBody(type: number, reader: ByteReader): LinkMessage | "unknown-type" | "bad-field" {
   switch (type) {
     case MESSAGE_TYPES.probe:
       return { type: "probe", id: reader.u32(), tag: reader.u32() };

@@ -116,7 +116,10 @@ describe("silence", () => {
     b.isFrozen = false;
     b.tick();
     const before = world.now;
-    world.run(10_000, () => a.linkTo(b)?.path.kind === "direct" && b.linkTo(a)?.rttMs !== undefined);
+    world.run(
+      10_000,
+      () => a.linkTo(b)?.path.kind === "direct" && b.linkTo(a)?.rttMs !== undefined,
+    );
     expect(world.now - before).toBeLessThan(2_000);
     world.run(2_000);
     a.say(b, Uint8Array.of(1), 1);

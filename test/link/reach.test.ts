@@ -23,7 +23,10 @@ describe("a handshake over the ring", () => {
     world.run(1_000);
     a.connect(b);
     const before = world.now;
-    world.run(2_000, () => a.linkTo(b)?.path.kind === "relay" && b.linkTo(a)?.path.kind === "relay");
+    world.run(
+      2_000,
+      () => a.linkTo(b)?.path.kind === "relay" && b.linkTo(a)?.path.kind === "relay",
+    );
     expect(a.linkTo(b)?.path).toEqual({ kind: "relay", via: r.address });
     expect(b.linkTo(a)?.path).toEqual({ kind: "relay", via: r.address });
     expect(world.now - before).toBeLessThan(600);

@@ -2,6 +2,8 @@
  * Several Links, each on its software engine, joined by a network of virtual time: latency, loss,
  * duplication and blocked pairs by seed. `run` jumps from deadline to deadline.
  */
+
+import { SoftwareEngine } from "../../sim/engine.ts";
 import { equalBytes } from "../../src/base/bytes.ts";
 import type { EngineCommand, SocketIndex } from "../../src/base/engine.ts";
 import { type Endpoint, endpointText } from "../../src/base/net.ts";
@@ -14,13 +16,12 @@ import { computeMac1 } from "../../src/crypto/mac.ts";
 import { Membership } from "../../src/crypto/membership.ts";
 import {
   type ConnectTarget,
-  Links,
   type LinkRole,
+  Links,
   type LinksInput,
   type LinksOutput,
   type LinkView,
 } from "../../src/link/links.ts";
-import { SoftwareEngine } from "../../sim/engine.ts";
 import { suite } from "../support/suite.ts";
 
 export interface WorldOptions {
