@@ -42,7 +42,8 @@ interface Guarded {
   readonly peer: PeerInfo;
   readonly holdUntil: Millis;
   readonly claims: Map<string, Checked>;
-  hasSpoken: boolean;
+  /** Of the newest own-records that came; 0 = none yet. */
+  sequence: number;
   /** Of the last filter, for comparison; undefined before the first. */
   filter: readonly FilterEntry[] | undefined;
   sendTries: number;
@@ -57,6 +58,7 @@ export class Fence {
   /** Own-records under way, by token. */
   readonly #sends = new Map<number, LinkId>();
   #deadline: Millis = NEVER;
+  #sequence = 0;
 
   constructor(context: VnetContext, host: Host, peers: Peers, confirmer: Confirmer) {
     this.#context = context;
@@ -67,7 +69,7 @@ export class Fence {
 
   linkUp(now: Millis, peer: PeerInfo): void {
     const holdUntil = now + HOLD_MS;
-    const fresh = { claims: new Map(), hasSpoken: false, filter: undefined, sendTries: 0 };
+    const fresh = { claims: new Map(), sequence: 0, filter: undefined, sendTries: 0 };
     const guarded: Guarded = { peer, holdUntil, ...fresh };
     this.#guarded.set(peer.link, guarded);
     this.#deadline = Math.min(this.#deadline, holdUntil);
@@ -91,10 +93,11 @@ export class Fence {
   received(now: Millis, link: LinkId, bytes: Uint8Array): void {
     const guarded = this.#guarded.get(link);
     if (guarded === undefined) return;
-    const entries = parseOwnRecords(bytes);
-    if (!entries.ok) return this.#context.drop(entries.reason);
-    guarded.hasSpoken = true;
-    this.#replaceClaims(now, guarded, entries.value);
+    const records = parseOwnRecords(bytes);
+    if (!records.ok) return this.#context.drop(records.reason);
+    if (records.value.sequence <= guarded.sequence) return;
+    guarded.sequence = records.value.sequence;
+    this.#replaceClaims(now, guarded, records.value.entries);
     this.#update(now, guarded);
   }
 
@@ -150,7 +153,8 @@ export class Fence {
     guarded.sendTries += 1;
     const token = this.#context.nextToken();
     this.#sends.set(token, guarded.peer.link);
-    this.#context.send(guarded.peer.link, emitOwnRecords(this.#host.entries()), token);
+    const records = { sequence: ++this.#sequence, entries: this.#host.entries() };
+    this.#context.send(guarded.peer.link, emitOwnRecords(records), token);
   }
 
   #replaceClaims(now: Millis, guarded: Guarded, entries: readonly FilterEntry[]): void {
@@ -194,18 +198,21 @@ export class Fence {
   #publish(now: Millis, guarded: Guarded): void {
     if (guarded.filter === undefined && now < guarded.holdUntil) {
       const claims = [...guarded.claims.values()];
-      const isComplete = guarded.hasSpoken && claims.every((checked) => checked.isSettled);
+      const isComplete = guarded.sequence > 0 && claims.every((checked) => checked.isSettled);
       if (!isComplete) return;
     }
     const filter = filterOf(now, guarded.claims.values());
+    // A peer that has no address yet is not fenced off: its first frames wait in the engine until
+    // its first claim is confirmed, else the first ping of a fresh lease would be lost.
+    if (guarded.filter === undefined && filter.length === 0) return;
     if (guarded.filter !== undefined && sameFilter(guarded.filter, filter)) return;
     guarded.filter = filter;
     this.#context.engine({ op: "filter", session: guarded.peer.link, entries: filter });
   }
 
   #arm(now: Millis, guarded: Guarded): void {
-    const hold = guarded.filter === undefined ? guarded.holdUntil : NEVER;
-    let next = Math.max(now, hold);
+    const isHolding = guarded.filter === undefined && now < guarded.holdUntil;
+    let next = isHolding ? guarded.holdUntil : NEVER;
     for (const { nextAt, ownUntil } of guarded.claims.values()) {
       next = Math.min(next, nextAt, ownUntil > now ? ownUntil : NEVER);
     }

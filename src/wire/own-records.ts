@@ -1,11 +1,12 @@
 /**
  * Own records, message type 0x40: what the sender claims to speak for, the whole list each time.
- * The receiver believes none of it: it asks the DHT for each record (docs/PROTOCOL.md, Fence).
+ * The receiver believes none of it: it asks the DHT for each record (docs/PROTOCOL.md, Fence). Control
+ * messages may overtake one another, so a list with a lower sequence than the last one is out of date.
  *
- *      0        1        2
- *      +--------+--------+-----------------+
- *      | 0x40   | form 1 | count u16       |
- *      +--------+--------+-----------------+
+ *      0        1        2                 4
+ *      +--------+--------+-----------------+-----------------+
+ *      | 0x40   | form 1 | count u16       | sequence u32    |
+ *      +--------+--------+-----------------+-----------------+
  *      count x { mac 6 B | addresses u8 (0..16) | addresses x { family u8 (4 | 6) | 4 or 16 B } }
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
@@ -24,13 +25,20 @@ import { MESSAGE_TYPES } from "./message-type.ts";
 
 const FORM = 1;
 
+export interface OwnRecords {
+  /** Counts up with every list of this sender since it started. */
+  readonly sequence: number;
+  readonly entries: readonly FilterEntry[];
+}
+
 /** Errors: `truncated`, `trailing-bytes`, `too-long`, `unknown-type`, `unknown-version`, `bad-field`. */
-export function parseOwnRecords(bytes: Uint8Array): Parsed<readonly FilterEntry[]> {
+export function parseOwnRecords(bytes: Uint8Array): Parsed<OwnRecords> {
   const reader = new ByteReader(bytes);
   if (reader.u8() !== MESSAGE_TYPES["own-records"]) return dropped("unknown-type");
   if (reader.u8() !== FORM) return dropped("unknown-version");
   const count = reader.u16();
   if (count > ENGINE_LIMITS.macsPerSession) return dropped("too-long");
+  const sequence = reader.u32();
   const entries: FilterEntry[] = [];
   for (let i = 0; i < count && reader.ok; i++) {
     const mac = macFromBytes(reader.bytes(6));
@@ -41,13 +49,14 @@ export function parseOwnRecords(bytes: Uint8Array): Parsed<readonly FilterEntry[
   if (!reader.ok) return dropped("truncated");
   if (!reader.finished()) return dropped("trailing-bytes");
   const macs = new Set(entries.map((entry) => entry.mac));
-  return macs.size === entries.length ? parsed(entries) : dropped("bad-field");
+  return macs.size === entries.length ? parsed({ sequence, entries }) : dropped("bad-field");
 }
 
 /** Entries and addresses past the engine's bounds are left out. */
-export function emitOwnRecords(entries: readonly FilterEntry[]): Uint8Array {
-  const kept = entries.slice(0, ENGINE_LIMITS.macsPerSession);
+export function emitOwnRecords(records: OwnRecords): Uint8Array {
+  const kept = records.entries.slice(0, ENGINE_LIMITS.macsPerSession);
   const out = new ByteWriter().u8(MESSAGE_TYPES["own-records"]).u8(FORM).u16(kept.length);
+  out.u32(records.sequence);
   for (const { mac, ips } of kept) {
     const addresses = ips.slice(0, ENGINE_LIMITS.ipsPerMac);
     out.bytes(macToBytes(mac)).u8(addresses.length);

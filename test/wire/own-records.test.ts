@@ -5,7 +5,7 @@ import { ipFromBytes, macFromBytes } from "../../src/base/net.ts";
 import { emitOwnRecords, parseOwnRecords } from "../../src/wire/own-records.ts";
 import { hex, spaced } from "../support/vectors.ts";
 
-const GOLDEN = "40 01 02 00 02 00 00 00 00 01 01 04 0a 09 00 05 02 00 00 00 00 02 00";
+const GOLDEN = "40 01 02 00 07 00 00 00 02 00 00 00 00 01 01 04 0a 09 00 05 02 00 00 00 00 02 00";
 const ENTRIES: readonly FilterEntry[] = [
   { mac: "02:00:00:00:00:01", ips: ["10.9.0.5"] },
   { mac: "02:00:00:00:00:02", ips: [] },
@@ -27,14 +27,18 @@ const anyEntries = fc.uniqueArray(
 
 describe("own records", () => {
   it("golden, both ways", () => {
-    expect(spaced(emitOwnRecords(ENTRIES))).toBe(GOLDEN);
-    expect(parseOwnRecords(hex(GOLDEN))).toEqual({ ok: true, value: ENTRIES });
+    expect(spaced(emitOwnRecords({ sequence: 7, entries: ENTRIES }))).toBe(GOLDEN);
+    expect(parseOwnRecords(hex(GOLDEN))).toEqual({
+      ok: true,
+      value: { sequence: 7, entries: ENTRIES },
+    });
   });
 
   it("decode(encode(x)) = x", () => {
     fc.assert(
-      fc.property(anyEntries, (entries) => {
-        expect(parseOwnRecords(emitOwnRecords(entries))).toEqual({ ok: true, value: entries });
+      fc.property(fc.nat(), anyEntries, (sequence, entries) => {
+        const value = { sequence, entries };
+        expect(parseOwnRecords(emitOwnRecords(value))).toEqual({ ok: true, value });
       }),
     );
   });
@@ -51,11 +55,13 @@ describe("own records", () => {
   });
 
   it("refuses group MACs, a MAC named twice, other families and counts past the bounds", () => {
-    expect(parseOwnRecords(hex("40 01 01 00 03 00 00 00 00 01 00")).ok).toBe(false);
+    expect(parseOwnRecords(hex("40 01 01 00 01 00 00 00 03 00 00 00 00 01 00")).ok).toBe(false);
     const twice = "02 00 00 00 00 01 00";
-    expect(parseOwnRecords(hex(`40 01 02 00 ${twice} ${twice}`)).ok).toBe(false);
-    expect(parseOwnRecords(hex("40 01 01 00 02 00 00 00 00 01 01 05 0a 09 00 05")).ok).toBe(false);
-    expect(parseOwnRecords(hex("40 01 01 00 02 00 00 00 00 01 11")).ok).toBe(false);
+    expect(parseOwnRecords(hex(`40 01 02 00 01 00 00 00 ${twice} ${twice}`)).ok).toBe(false);
+    expect(
+      parseOwnRecords(hex("40 01 01 00 01 00 00 00 02 00 00 00 00 01 01 05 0a 09 00 05")).ok,
+    ).toBe(false);
+    expect(parseOwnRecords(hex("40 01 01 00 01 00 00 00 02 00 00 00 00 01 11")).ok).toBe(false);
     expect(parseOwnRecords(hex("40 01 01 04"))).toEqual({ ok: false, reason: "too-long" });
   });
 
