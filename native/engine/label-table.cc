@@ -51,13 +51,14 @@ DropReason LabelTable::set(const LabelRoute& route) {
   return DropReason::none;
 }
 
-void LabelTable::remove(SessionId ingress, Label label) {
+bool LabelTable::remove(SessionId ingress, Label label) {
   const auto found = labels_.find(label);
-  if (found == labels_.end()) return;
+  if (found == labels_.end()) return false;
   const size_t removed = std::erase_if(
       found->second, [ingress](const LabelEntry& entry) { return entry.ingress == ingress; });
   if (removed > 0) forgetOne(ingress);
   if (found->second.empty()) labels_.erase(found);
+  return removed > 0;
 }
 
 void LabelTable::removeSession(SessionId session) {

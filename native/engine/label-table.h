@@ -39,7 +39,8 @@ class LabelTable {
  public:
   /// `none`, or tableFull past limits::labelsPerSession or limits::sessionsPerLabel.
   DropReason set(const LabelRoute& route);
-  void remove(SessionId ingress, Label label);
+  /// False when the ingress has no such label.
+  bool remove(SessionId ingress, Label label);
   /// Labels of that ingress, and those that lead out to the session.
   void removeSession(SessionId session);
   /// Every ingress that uses this label value; empty when nobody does.

@@ -41,7 +41,11 @@ void RxThread::on(Mail& mail) {
           },
           [&](const Filter& filter) { onFilter(filter); },
           [&](const LabelRoute& route) { onLabel(route); },
-          [&](const LabelRemove& label) { labels_.remove(label.ingress, label.label); },
+          [&](const LabelRemove& label) {
+            if (!labels_.remove(label.ingress, label.label)) {
+              counters_.drop(DropReason::unknownLabel);
+            }
+          },
           [&](const ReportTraffic&) { reportTraffic(); },
           [](const auto&) {},  // the TX thread's
       },

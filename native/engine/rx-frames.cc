@@ -129,7 +129,7 @@ DropReason RxThread::deliver(RxSession& session, const wire::Descriptor& descrip
 void RxThread::hold(RxSession& session, const wire::Descriptor& descriptor, Bytes frame,
                     const FrameView& view) {
   if (session.held.size() >= limits::heldFramesPerSession) {
-    counters_.drop(DropReason::waitingFull);
+    counters_.drop(DropReason::fenceFull);
   } else {
     session.held.push_back(
         {nowMs_ + limits::heldMs, descriptor, {frame.begin(), frame.end()}});
