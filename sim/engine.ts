@@ -21,7 +21,7 @@ import {
   type SocketIndex,
   type Upcall,
 } from "../src/base/engine.ts";
-import type { Endpoint, Mac } from "../src/base/net.ts";
+import { type Endpoint, isGroupMac, type Mac } from "../src/base/net.ts";
 import { type Millis, NEVER } from "../src/base/time.ts";
 import { type Aead, CHEAP_AEAD } from "./cheap-aead.ts";
 import {
@@ -52,14 +52,15 @@ import { completeChecksum } from "./frame-checksum.ts";
 import {
   buildFilter,
   destinationOf,
-  ETHERNET_BYTES,
   type FilterTable,
   filterFrame,
+  isAboutSource,
   isDhcpRequest,
   isGroupFrame,
   sourceIpOf,
   sourceOf,
 } from "./frame-filter.ts";
+import { ETHERNET_BYTES } from "./frame-view.ts";
 import { LabelTable } from "./label-table.ts";
 import { keepaliveAt, LAST_COUNTER, Sender } from "./sender.ts";
 import { UpcallQueue } from "./upcall-queue.ts";
@@ -246,6 +247,7 @@ export class SoftwareEngine implements Engine {
         return undefined;
       case "frame-to-tap":
         if (command.bytes.length < ETHERNET_BYTES) return "short-frame";
+        if (command.bytes.length > ENGINE_LIMITS.frameBytes) return "too-big";
         return this.#writeTap(command.bytes.slice());
       case "frame-to-peer":
         return this.#withSession(command.session, (session) =>
@@ -285,7 +287,7 @@ export class SoftwareEngine implements Engine {
   }
 
   #closeSession(session: Session): Outcome {
-    for (const pair of session.keyPairs()) this.#receivers.delete(pair.receive);
+    for (const pair of session.keyPairs()) this.#forgetKeys(pair);
     this.#labels.removeAll(session);
     this.#forward.removeSession(session.id);
     this.#drop("no-route", session.held.length);
@@ -297,7 +299,7 @@ export class SoftwareEngine implements Engine {
     const lengths = [command.sealing, command.opening].every(
       (keys) => keys.key.length === 32 && keys.salt.length === 4,
     );
-    if (!lengths || this.#receivers.has(command.receive)) return "bad-field";
+    if (!lengths) return "bad-field";
     const pair = new KeyPair(session, command, this.#aead, this.#host.now());
     this.#receivers.set(pair.receive, pair);
     if (command.use === "now") return this.#makeCurrent(session, pair);
@@ -315,7 +317,8 @@ export class SoftwareEngine implements Engine {
   }
 
   #forgetKeys(pair: KeyPair | undefined): void {
-    if (pair !== undefined) this.#receivers.delete(pair.receive);
+    if (pair === undefined || this.#receivers.get(pair.receive) !== pair) return;
+    this.#receivers.delete(pair.receive);
   }
 
   #setPath(session: Session, command: PathCommand): Outcome {
@@ -328,13 +331,15 @@ export class SoftwareEngine implements Engine {
 
   #publishForward(mac: Mac, to: ForwardTarget, ttlMs: Millis): Outcome {
     if (typeof to === "number" && !this.#sessions.has(to)) return "no-path";
+    if (isGroupMac(mac)) return "bad-field";
     const isTaken = this.#forward.publish(this.#host.now(), mac, to, ttlMs);
     if (!isTaken) return "table-full";
     for (const frame of this.#waiting.take(mac)) this.#drop(this.#forwardFrame(to, frame));
     return undefined;
   }
 
-  #setFilter(session: Session, filter: FilterTable): Outcome {
+  #setFilter(session: Session, filter: FilterTable | undefined): Outcome {
+    if (filter === undefined) return "table-full";
     const held = session.held;
     session.filter = filter;
     session.held = [];
@@ -376,7 +381,8 @@ export class SoftwareEngine implements Engine {
 
   #forwardFrame(to: ForwardTarget, frame: Uint8Array): Outcome {
     const session = typeof to === "number" ? this.#sessions.get(to) : undefined;
-    return session === undefined ? "no-route" : this.#sender.sendFrame(session, frame);
+    if (session !== undefined) return this.#sender.sendFrame(session, frame);
+    return to === "local" ? "not-for-us" : "no-route";
   }
 
   // from peers to the TAP
@@ -528,17 +534,18 @@ export class SoftwareEngine implements Engine {
     if (session.filter === undefined) return this.#hold(session, frame);
     const reason = filterFrame(frame, session.filter);
     if (reason !== undefined) {
-      this.#drop(this.#announceHeld(session, frame));
+      if (isAboutSource(reason)) this.#drop(this.#announceHeld(session, frame));
       return reason;
     }
-    if (!this.#isForUs(frame)) return "not-for-us";
+    if (!this.#isForUs(frame)) return "no-route";
     session.totals.framesIn++;
     session.totals.bytesIn += frame.length;
     return this.#writeTap(frame);
   }
 
+  /** Floods come as control messages; what is not ours is never flooded into the TAP. */
   #isForUs(frame: Uint8Array): boolean {
-    if (isGroupFrame(frame)) return true;
+    if (isGroupFrame(frame)) return false;
     return this.#forward.lookUp(this.#host.now(), destinationOf(frame)) === "local";
   }
 

@@ -9,6 +9,9 @@ import type { Endpoint } from "../src/base/net.ts";
 import type { Millis } from "../src/base/time.ts";
 import type { LabelRoute, Session } from "./engine-session.ts";
 
+/** A rate below this still lets a burst of datagrams pass. */
+const LEAST_BURST_BYTES = 65_536;
+
 export type LabelCommand = Extract<EngineCommand, { op: "label" }>;
 
 /**
@@ -24,7 +27,8 @@ export class LabelTable {
     if (label === 0) return "bad-field";
     this.remove(session, label);
     if (session.labels.size >= ENGINE_LIMITS.labelsPerSession) return "table-full";
-    const route = { ingress: session, to, rateLimit, budget: rateLimit, filledAt: now };
+    const budget = burstBytes(rateLimit);
+    const route = { ingress: session, to, rateLimit, budget, filledAt: now };
     session.labels.set(label, route);
     const routes = this.#byLabel.get(label);
     if (routes === undefined) this.#byLabel.set(label, [route]);
@@ -56,11 +60,16 @@ export class LabelTable {
   }
 }
 
-/** Takes `length` bytes out of a bucket that holds one second of the label's rate. */
+/** One second of the rate, at least one window of a TCP sender that is just starting. */
+function burstBytes(rateLimit: number): number {
+  return Math.max(rateLimit, LEAST_BURST_BYTES);
+}
+
+/** Takes `length` bytes out of the label's bucket; false when they are not there. */
 export function takeBudget(now: Millis, route: LabelRoute, length: number): boolean {
   if (route.rateLimit === 0) return true;
   const refill = ((now - route.filledAt) * route.rateLimit) / 1_000;
-  route.budget = Math.min(route.rateLimit, route.budget + refill);
+  route.budget = Math.min(burstBytes(route.rateLimit), route.budget + refill);
   route.filledAt = now;
   if (route.budget < length) return false;
   route.budget -= length;

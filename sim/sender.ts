@@ -27,7 +27,7 @@ import {
   writeU32,
 } from "./datagram.ts";
 import type { KeyPair, LabelRoute, PathCommand, Session } from "./engine-session.ts";
-import { ETHERNET_BYTES } from "./frame-filter.ts";
+import { ETHERNET_BYTES } from "./frame-view.ts";
 import { takeBudget } from "./label-table.ts";
 
 /** The largest UDP payload over IPv4; probes beyond it cannot exist. */

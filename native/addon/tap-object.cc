@@ -3,9 +3,9 @@
 #include <string>
 #include <utility>
 
+#include "engine-limits.h"
 #include "engine-object.h"
 #include "engine-options.h"
-#include "limits.h"
 #include "values.h"
 
 namespace weft {

@@ -53,6 +53,18 @@ const PASSING: Record<string, Uint8Array> = {
   "its EUI-64 link-local": v6(ipv6(LOCAL_A, LOCAL_B, 17, udp(5_000, 53))),
   "a neighbour advertisement of its own": v6(ipv6(LOCAL_A, LOCAL_B, 58, icmpv6(136, LOCAL_A))),
   "a neighbour solicitation": v6(ipv6(LOCAL_A, LOCAL_B, 58, icmpv6(135, LOCAL_B))),
+  "an advertisement with its link-layer address": v6(
+    ipv6(
+      LOCAL_A,
+      LOCAL_B,
+      58,
+      concat(icmpv6(136, LOCAL_A), Uint8Array.of(2, 1, 2, 0, 0, 0, 0, 0x0a)),
+    ),
+  ),
+  "a duplicate address probe": v6(ipv6("::", LOCAL_B, 58, icmpv6(135, LOCAL_A))),
+  "the second fragment of its packet": v4(
+    ipv4(IP_A, IP_B, 17, new Uint8Array(30)).map((byte, at) => (at === 7 ? 9 : byte)),
+  ),
   "an echo request": v6(ipv6(LOCAL_A, LOCAL_B, 58, icmpv6(128, LOCAL_B))),
   "its IPv4 address in a VLAN": tagged(v4(ipv4(IP_A, IP_B, 6, new Uint8Array(20))), 7),
 };
@@ -71,7 +83,7 @@ const DROPPED: [string, DropReason, Uint8Array][] = [
   ["a foreign link-local", "source-ip", v6(ipv6(LOCAL_B, LOCAL_B, 6, new Uint8Array(20)))],
   ["a foreign ARP sender address", "arp-sender", arpFrom(MAC_A, "10.9.0.99")],
   ["a foreign ARP sender MAC", "arp-sender", arpFrom(OTHER, IP_A)],
-  ["a cut ARP packet", "arp-sender", arpFrom(MAC_A, IP_A).slice(0, 40)],
+  ["a cut ARP packet", "short-frame", arpFrom(MAC_A, IP_A).slice(0, 40)],
   [
     "an advertisement for another",
     "nd-target",
@@ -88,8 +100,32 @@ const DROPPED: [string, DropReason, Uint8Array][] = [
     "router-advertisement",
     v6(ipv6(LOCAL_A, LOCAL_B, 0, extension(58, icmpv6(134, LOCAL_B)))),
   ],
+  [
+    "an IPv4 redirect",
+    "router-advertisement",
+    v4(ipv4(IP_A, IP_B, 1, Uint8Array.of(5, 1, 0, 0, 0, 0, 0, 0))),
+  ],
+  ["a UDP header cut short", "short-frame", v4(ipv4(IP_A, IP_B, 17, new Uint8Array(7)))],
+  [
+    "an IPv4 packet longer than its frame",
+    "short-frame",
+    v4(ipv4(IP_A, IP_B, 6, new Uint8Array(40))).slice(0, 60),
+  ],
+  ["a third VLAN tag", "bad-field", tagged(tagged(tagged(numbered(MAC_B, MAC_A, 1), 1), 2), 3)],
+  ["a multicast destination", "no-route", numbered("33:33:00:00:00:01", MAC_A, 1)],
+  [
+    "an advertisement with a foreign link-layer address",
+    "nd-target",
+    v6(
+      ipv6(
+        LOCAL_A,
+        LOCAL_B,
+        58,
+        concat(icmpv6(136, LOCAL_A), Uint8Array.of(2, 1, 2, 0, 0, 0, 0, 0x66)),
+      ),
+    ),
+  ],
   ["a DHCP answer", "dhcp-over-overlay", v4(ipv4(IP_A, IP_B, 17, udp(67, 68, 240)))],
-  ["a DHCP request", "dhcp-over-overlay", v4(ipv4(IP_A, IP_B, 17, udp(68, 67, 240)))],
   ["a DHCPv6 answer", "dhcp-over-overlay", v6(ipv6(LOCAL_A, LOCAL_B, 17, udp(547, 546, 40)))],
   ["a bridge's own frame", "link-control", ethernet(BRIDGES, MAC_A, 38, new Uint8Array(60))],
   [
@@ -143,7 +179,7 @@ export function filterContract(lab: () => Lab): void {
     send(numbered(MAC_B, MAC_A, 2));
     await lab().until(() => node.tap.length === 1);
     expect(node.tap.map(numberOf)).toEqual([2]);
-    expect(droppedFor(node, "not-for-us")).toBe(1);
+    expect(droppedFor(node, "no-route")).toBe(1);
   });
 
   it("cuts random frames short without harm", async () => {
@@ -203,6 +239,18 @@ export function filterContract(lab: () => Lab): void {
     send(numbered(MAC_B, MAC_A, 1_000));
     await lab().until(() => node.tap.length === 1);
     expect(node.tap.map(numberOf)).toEqual([1_000]);
+  });
+
+  it("refuses a filter past its bounds and keeps the one it has", async () => {
+    const { node, send } = await world(lab());
+    const macs = Array.from({ length: ENGINE_LIMITS.macsPerSession + 1 }, (_, i) => {
+      return `02:00:00:01:${(i >> 8).toString(16).padStart(2, "0")}:${(i & 255).toString(16).padStart(2, "0")}`;
+    });
+    const ips = Array.from({ length: ENGINE_LIMITS.ipsPerMac + 1 }, (_, i) => `10.9.1.${i}`);
+    node.engine.apply([allow(1, ...macs.map((mac) => [mac] as const)), allow(1, [OTHER, ...ips])]);
+    await lab().until(() => droppedFor(node, "table-full") === 2);
+    send(numbered(MAC_B, MAC_A, 1));
+    await lab().until(() => node.tap.length === 1);
   });
 
   it("replaces what a peer may speak for", async () => {

@@ -1,0 +1,4 @@
+import { engineContract } from "../engine/contract.ts";
+import { NativeLab } from "./native-lab.ts";
+
+engineContract("native", () => new NativeLab());
