@@ -71,6 +71,8 @@ function openEngine(request: EngineRequest): OpenedEngine {
         `the engine cannot be opened (${messageOf(error)}): this is a bug in weft`,
       );
     const code = CODES[error.code];
-    throw new WeftError(code, `${error.detail}: ${CURES[error.code]}`);
+    // The addon's loader names the cure itself.
+    const cured = error.code === "no-addon" && error.detail.includes("npm run");
+    throw new WeftError(code, cured ? error.detail : `${error.detail}: ${CURES[error.code]}`);
   }
 }

@@ -75,7 +75,10 @@ export function outputOptions(args: GlobalArgs): OutputOptions {
 }
 
 /** Flags of the command line that are keys of the file. */
-export function flagValues(terminal: Terminal, args: Readonly<Record<string, unknown>>): Partial<Record<Key, unknown>> {
+export function flagValues(
+  terminal: Terminal,
+  args: Readonly<Record<string, unknown>>,
+): Partial<Record<Key, unknown>> {
   const values: Partial<Record<Key, unknown>> = {};
   for (const key of FLAG_KEYS) {
     if (key === "name") continue;

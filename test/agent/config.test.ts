@@ -290,9 +290,12 @@ describe("mistakes, one line each with place, cause and cure", () => {
       "lab.yaml:1:1: secret_file: /nowhere/key cannot be read (ENOENT): correct the path or its owner",
     ],
   ];
-  it.each(cases)("%j", (text, wanted, given) => {
-    expect(fault(text, given)).toBe(`config-invalid ${wanted}`);
-  });
+  it.each(cases.map(([text, wanted, given]) => ({ text, wanted, given })))(
+    "$wanted",
+    ({ text, wanted, given }) => {
+      expect(fault(text, given)).toBe(`config-invalid ${wanted}`);
+    },
+  );
 
   it("all at once, in the order of the schema", () => {
     expect(fault(`${S}lisen: 1\nmtu: 1\n`).split("\n")).toHaveLength(2);

@@ -5,12 +5,12 @@ import { outputOptions } from "../options.ts";
 import { print } from "../output.ts";
 
 export const ipCommand: Command = {
-  name: "ip [node] [network]",
+  name: "ip [network]",
   describe: "virtual address of this node, or of a peer by name",
-  options: (yargs) => yargs.positional("node", { type: "string", describe: "name of a peer" }),
+  options: (yargs) => yargs.option("peer", { type: "string", describe: "name of a peer" }),
   async run(context) {
     const status = await askStatus(socketOf(context));
-    const node = textArg(context, "node") ?? status.name;
+    const node = textArg(context, "peer") ?? status.name;
     const peer = status.peers.find((candidate) => candidate.name === node);
     if (node !== status.name && peer === undefined) {
       throw new WeftError("unknown-peer", `no peer is called ${node}: \`weft peers\` lists them`);

@@ -15,12 +15,12 @@ interface Known {
 }
 
 export const leaseCommand: Command = {
-  name: "lease <action> [ip] [network]",
+  name: "lease <action> [network]",
   describe: "list the leases known here, show who holds an address, or this node's own",
   options: (yargs) =>
     yargs
       .positional("action", { choices: ["list", "show"] as const, describe: "list or show" })
-      .positional("ip", {
+      .option("ip", {
         type: "string",
         describe: "virtual address (default: this node's own lease)",
       }),

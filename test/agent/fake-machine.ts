@@ -1,0 +1,223 @@
+/** An agent's machine without a machine: a node and an engine the test plays, an `ip` that remembers. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Agent, type AgentTools, type EngineRequest } from "../../src/agent/agent.ts";
+import { type Config, loadConfig } from "../../src/agent/config.ts";
+import type { WeftError } from "../../src/agent/errors.ts";
+import type { EngineCommand, EngineCounters } from "../../src/base/engine.ts";
+import type { CoreEvent } from "../../src/base/event.ts";
+import { NEVER } from "../../src/base/time.ts";
+import type { HostAddress } from "../../src/io/interface.ts";
+import { HostInterface, type IpResult } from "../../src/io/interface.ts";
+import type { NodeConfig, NodeInput, NodeOutput } from "../../src/node/config.ts";
+import type { NodeStatus, PeerStatus } from "../../src/node/status.ts";
+import { suite } from "../support/suite.ts";
+
+export const KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => (i * 37 + 201) % 256)).toString(
+  "base64",
+);
+
+export const BETA: PeerStatus = {
+  name: "beta",
+  address: "b0".repeat(20),
+  ip: "10.117.0.11",
+  link: "direct",
+  relay: undefined,
+  role: "near",
+  endpoint: "192.0.2.11:7117",
+  rttMs: 12.345,
+  lossFraction: 0.015,
+  bytesIn: 1_536,
+  bytesOut: 20,
+  maxDatagram: 1_472,
+  cipher: "aes256gcm",
+  seenMsAgo: 2_000,
+  version: "0.1",
+};
+
+export const GAMMA: PeerStatus = {
+  ...BETA,
+  name: "gamma",
+  address: "c0".repeat(20),
+  ip: undefined,
+  link: "relay",
+  relay: "beta",
+  endpoint: undefined,
+  rttMs: 140.2,
+  role: "onDemand",
+  seenMsAgo: 120,
+};
+
+export const STATUS: NodeStatus = {
+  network: "lab",
+  name: "alpha",
+  address: "a0".repeat(20),
+  state: "online",
+  health: [],
+  mac: "02:00:00:00:00:0a",
+  mtu: 1_390,
+  lease: {
+    ip: "10.117.0.10",
+    prefix: 16,
+    expiresInSeconds: 3_541,
+    epoch: 1,
+    renewals: 2,
+    alone: false,
+  },
+  ring: {
+    predecessors: [BETA.address],
+    successors: [GAMMA.address],
+    sizeEstimate: 3.2,
+    stable: true,
+  },
+  peers: [GAMMA, BETA],
+  records: { count: 7, bytes: 2_100 },
+  uptimeMs: 65_000,
+  security: "secret",
+};
+
+export const EVENT: CoreEvent = {
+  area: "link",
+  what: "link-opened",
+  condition: "a handshake finished",
+  action: "opened a session",
+  effect: "",
+  coolDownMs: 0,
+  fields: { peer: "beta" },
+};
+
+export class FakeNode {
+  readonly inputs: NodeInput[] = [];
+  readonly outputs: NodeOutput[] = [];
+  current: NodeStatus = STATUS;
+  config: NodeConfig | undefined;
+
+  handle(_now: number, input: NodeInput): void {
+    this.inputs.push(input);
+    if (input.kind !== "command") return;
+    const { id, command } = input;
+    if (command.name === "stop" || command.name === "leave") this.outputs.push({ kind: "stopped" });
+    else if (command.name === "ping" && command.target === "beta") {
+      this.outputs.push({
+        kind: "reply",
+        id,
+        reply: { kind: "pong", peer: "beta", rttMs: 1.5, via: "relay gamma" },
+      });
+    } else {
+      this.outputs.push({
+        kind: "reply",
+        id,
+        reply: { kind: "failed", code: "unknown-peer", detail: "nobody has that name" },
+      });
+    }
+  }
+
+  poll(): NodeOutput | undefined {
+    return this.outputs.shift();
+  }
+
+  deadline(): number {
+    return NEVER;
+  }
+
+  status(): NodeStatus {
+    return this.current;
+  }
+}
+
+export class FakeMachine {
+  readonly folder = mkdtempSync(join(tmpdir(), "weft-agent-"));
+  readonly node = new FakeNode();
+  readonly applied: EngineCommand[] = [];
+  readonly ipCommands: string[] = [];
+  readonly logged: { message: string; fields: object }[] = [];
+  counters: EngineCounters = {
+    dropped: {},
+    datagramsIn: 5,
+    datagramsOut: 6,
+    bytesIn: 700,
+    bytesOut: 800,
+    tapFramesIn: 9,
+    tapFramesOut: 10,
+    relayedDatagrams: 11,
+  };
+  addresses: HostAddress[] = [{ interface: "eth0", ip: "192.168.1.5", prefix: 24 }];
+  names: Readonly<Record<string, readonly string[]>> = {};
+  request: EngineRequest | undefined;
+  engineFault: WeftError | undefined;
+  ipFault: IpResult | undefined;
+  engineClosed = 0;
+
+  config(extra = ""): Config {
+    const file = join(this.folder, "lab.yaml");
+    writeFileSync(
+      file,
+      `secret: ${KEY}\nstate_dir: ${this.folder}/state\nrun_dir: ${this.folder}/run\n${extra}`,
+      { mode: 0o600 },
+    );
+    return loadConfig({ file, flags: {}, env: {}, uid: 0, nodeName: "alpha" });
+  }
+
+  agent(extra = ""): Agent {
+    return new Agent(this.config(extra), this.tools());
+  }
+
+  tools(): AgentTools {
+    const log = (fields: object, message: string): void =>
+      void this.logged.push({ message, fields });
+    return {
+      suite,
+      log: { info: log, warn: log, error: log },
+      version: "9.9.9",
+      hasAes: true,
+      hasIpv6: false,
+      now: () => performance.now(),
+      wallMs: () => Date.UTC(2026, 0, 2),
+      drawBoot: () => 7n,
+      openEngine: (request) => this.#open(request),
+      createNode: (config) => {
+        this.node.config = config;
+        return this.node;
+      },
+      hostInterface: new HostInterface("weft-lab", async (args) => this.#ip(args)),
+      hostAddresses: () => this.addresses,
+      resolver: async (host) => {
+        const found = this.names[host];
+        if (found === undefined) throw Object.assign(new Error("no"), { code: "ENOTFOUND" });
+        return found;
+      },
+    };
+  }
+
+  /** Lets the node say something, as if an upcall had made it. */
+  say(...outputs: readonly NodeOutput[]): void {
+    this.node.outputs.push(...outputs);
+    this.request?.onUpcalls([{ kind: "rekey-due", session: 1 }]);
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #open(request: EngineRequest) {
+    if (this.engineFault !== undefined) throw this.engineFault;
+    this.request = request;
+    const engine = {
+      apply: (commands: readonly EngineCommand[]) => void this.applied.push(...commands),
+      drain: () => [],
+      counters: () => this.counters,
+      close: () => void this.engineClosed++,
+    };
+    return {
+      engine,
+      endpoints: request.sockets.map(({ ip, port }) => ({ ip, port: port === 0 ? 40_000 : port })),
+    };
+  }
+
+  #ip(args: readonly string[]): IpResult {
+    if (this.ipFault !== undefined) return this.ipFault;
+    if (!args.includes("show")) this.ipCommands.push(args.join(" "));
+    return { ok: true, stdout: "" };
+  }
+}
