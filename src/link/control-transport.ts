@@ -47,7 +47,12 @@ export interface OutgoingMessage {
 }
 
 export type TransportOutput =
-  | { readonly kind: "emit"; readonly bytes: Uint8Array }
+  | {
+      readonly kind: "emit";
+      readonly bytes: Uint8Array;
+      /** An acknowledgement: best sent back the way the message came, which surely works. */
+      readonly isAck: boolean;
+    }
   | { readonly kind: "message"; readonly bytes: Uint8Array; readonly reliable: boolean }
   | {
       readonly kind: "sent";
@@ -231,7 +236,8 @@ export class ControlTransport {
   }
 
   #emit(envelope: ControlEnvelope): void {
-    this.#out.push({ kind: "emit", bytes: emitControl(envelope) });
+    const isAck = envelope.form === "ack";
+    this.#out.push({ kind: "emit", bytes: emitControl(envelope), isAck });
   }
 
   #drop(reason: DropReason): void {

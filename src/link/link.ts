@@ -11,6 +11,7 @@
 import type {
   EngineCommand,
   Label,
+  PathIndex,
   ReceiverIndex,
   SessionId,
   SessionTraffic,
@@ -25,7 +26,11 @@ import type { CryptoSuite } from "../crypto/suite.ts";
 import { emitControl } from "../wire/control.ts";
 import { emitLinkMessage, type LinkMessage, parseLinkMessage } from "../wire/link-messages.ts";
 import { FIRST_UPPER_MESSAGE } from "../wire/message-type.ts";
-import { ControlTransport, type OutgoingMessage } from "./control-transport.ts";
+import {
+  ControlTransport,
+  type OutgoingMessage,
+  type TransportOutput,
+} from "./control-transport.ts";
 import type { DropCounters } from "./drop-counters.ts";
 import type { HandshakeResult } from "./handshake-self.ts";
 import type { LinkRole, LinksOutput, LinkView, PeerInfo } from "./link-types.ts";
@@ -198,8 +203,9 @@ export class Link {
     this.#transport.receive(now, upcall.bytes);
     for (let out = this.#transport.poll(); out !== undefined; out = this.#transport.poll()) {
       if (out.kind === "message") this.#receiveMessage(now, upcall, out.bytes);
-      else this.#takeTransport(out);
+      else this.#takeTransport(out, upcall.path);
     }
+    if (upcall.path !== undefined) this.paths.noteArrival(now, upcall.path);
     this.#drainPaths(now);
   }
 
@@ -436,10 +442,14 @@ export class Link {
     }
   }
 
-  #takeTransport(out: NonNullable<ReturnType<ControlTransport["poll"]>>): void {
+  /** @param cameBy the path of the datagram that caused this, if one did */
+  #takeTransport(out: TransportOutput, cameBy?: PathIndex): void {
     switch (out.kind) {
-      case "emit":
-        return this.#engine({ op: "control", session: this.id, bytes: out.bytes });
+      case "emit": {
+        const command = { op: "control", session: this.id, bytes: out.bytes } as const;
+        const isBack = out.isAck && cameBy !== undefined;
+        return this.#engine(isBack ? { ...command, path: cameBy } : command);
+      }
       case "sent":
         if (out.owner !== "link") this.#out.push({ ...out, owner: out.owner });
         return;

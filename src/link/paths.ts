@@ -49,6 +49,8 @@ const LAST_ROUND_MS = 60_000;
 /** Another path must be this much faster to be worth the change. */
 const FASTER_FRACTION = 0.8;
 const FASTER_MS = 2;
+/** An answer on the active path this young stands against any doubt. */
+const DOUBT_AFTER_MS = 1_000;
 /** Weight of one probe in the loss estimate. */
 const LOSS_GAIN = 1 / 16;
 
@@ -179,6 +181,15 @@ export class Paths {
     if (path === undefined || path.isGood) return;
     path.schedule.hurry(now);
     this.#run(now, path);
+  }
+
+  /** The peer sends on another path than we do: perhaps ours broke for it, so look soon. */
+  noteArrival(now: Millis, index: PathIndex): void {
+    const active = this.#active;
+    if (active === undefined || active.index === index) return;
+    if (now - active.lastAckAt < DOUBT_AFTER_MS) return;
+    active.schedule.hurry(now);
+    this.#run(now, active);
   }
 
   get activeIndex(): PathIndex | undefined {

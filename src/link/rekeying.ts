@@ -79,6 +79,8 @@ export class Rekeying {
       this.#generations.length > MAX_GENERATIONS ? this.#generations.shift() : undefined;
     if (oldest !== undefined) this.#unconfirmed.delete(oldest.receive);
     if (pair.initiator) this.#pending = undefined;
+    // The third handshake message proves that its sender holds the keys (XX), so the responder may
+    // seal at once and its probes need not wait. A rekey's answerer knows only with the next packet.
     const isProven = pair.initiator || this.#generations.length === 1;
     if (isProven) this.#restart(now, pair.initiator);
     else this.#unconfirmed.set(pair.receive, now);
@@ -87,7 +89,7 @@ export class Rekeying {
       session: this.#tools.session,
       receive: pair.receive,
       send: pair.send,
-      use: pair.initiator ? "now" : "confirmed",
+      use: isProven ? "now" : "confirmed",
       cipher: this.cipher,
       ...directionsFor(pair.keys, pair.initiator),
       rejectAfterMs: REJECT_AFTER_MS,

@@ -1,0 +1,240 @@
+import { describe, expect, it } from "vitest";
+import type { Endpoint } from "../../src/base/net.ts";
+import { PathSize } from "../../src/link/path-size.ts";
+import { LIVE_GAPS_MS, ProbeSchedule } from "../../src/link/probe-schedule.ts";
+import { type TestNode, World } from "./world.ts";
+
+function linked(): { world: World; a: TestNode; b: TestNode } {
+  const world = new World();
+  const [a, b] = [world.add("a"), world.add("b")];
+  a.connect(b.endpoint);
+  world.run(5_000);
+  expect(a.linkTo(b)?.path.kind).toBe("direct");
+  return { world, a, b };
+}
+
+function expectTalk(world: World, a: TestNode, b: TestNode): void {
+  a.say(b, Uint8Array.of(1), 0xa0);
+  b.say(a, Uint8Array.of(2), 0xb0);
+  world.run(4_000);
+  expect(a.of("sent").at(-1)).toMatchObject({ token: 0xa0, ok: true });
+  expect(b.of("sent").at(-1)).toMatchObject({ token: 0xb0, ok: true });
+}
+
+describe("a peer that moves", () => {
+  it("is followed once its new address answered", () => {
+    const { world, a, b } = linked();
+    b.endpoint = { ip: "198.51.100.77", port: 9_999 };
+    const before = world.now;
+    world.run(20_000, () => {
+      const path = a.linkTo(b)?.path;
+      return path?.kind === "direct" && path.endpoint.port === 9_999;
+    });
+    expect(world.now - before).toBeLessThan(6_000);
+    expectTalk(world, a, b);
+    expect(a.of("link-down")).toEqual([]);
+  });
+
+  it("is not followed to a forged address, however often it appears", () => {
+    const { world, a, b } = linked();
+    const forged: Endpoint = { ip: "203.0.113.66", port: 666 };
+    const session = a.linkTo(b)?.peer.link ?? 0;
+    const sentToForged: number[] = [];
+    world.allows = (_from, to, bytes) => {
+      if (to.ip === forged.ip) sentToForged.push(bytes.length);
+      return true;
+    };
+    for (let i = 0; i < 100; i++) {
+      const from = { ip: forged.ip, port: forged.port + i };
+      a.input({ kind: "upcall", upcall: { kind: "endpoint", session, socket: 0, from } });
+      world.run(250);
+    }
+    expect(a.linkTo(b)?.path).toEqual({ kind: "direct", endpoint: b.endpoint });
+    expect(
+      a.of("path").every(({ path }) => path.kind !== "direct" || path.endpoint.port === 4_000),
+    ).toBe(true);
+    // One address is asked four times at most, with probes of some 50 bytes.
+    expect(sentToForged.length).toBeLessThanOrEqual(400);
+    expect(Math.max(...sentToForged)).toBeLessThan(100);
+    expectTalk(world, a, b);
+  });
+});
+
+describe("the choice of a path", () => {
+  it("prefers the faster of two direct ones", () => {
+    const world = new World();
+    const lan: Endpoint = { ip: "10.0.0.2", port: 4_000 };
+    const [a, b] = [world.add("a"), world.add("b", { locals: [lan] })];
+    // b is reached at two addresses; the outside one is slow.
+    const find = world.find.bind(world);
+    world.find = (endpoint) => (endpoint.ip === lan.ip ? b : find(endpoint));
+    const carry = world.carry.bind(world);
+    let isSlow = false;
+    world.allows = (_from, to) => {
+      isSlow = to.ip === b.endpoint.ip;
+      return true;
+    };
+    world.carry = (deliver, isLossy) => {
+      if (isSlow) world.after(60, deliver);
+      else carry(deliver, isLossy);
+    };
+    a.connect(b.endpoint);
+    world.run(10_000);
+    expect(a.linkTo(b)?.path).toEqual({ kind: "direct", endpoint: lan });
+    const changes = a.of("path").length;
+    world.run(120_000);
+    expect(a.of("path")).toHaveLength(changes);
+  });
+
+  it("falls back to a relay when the direct path breaks, without losing the link", () => {
+    const world = new World();
+    const [a, r, b] = [world.add("a"), world.add("r"), world.add("b")];
+    for (const node of [a, b]) node.connect(r.endpoint);
+    a.connect(b.endpoint);
+    world.run(5_000);
+    expect(a.linkTo(b)?.path.kind).toBe("direct");
+    const direct = [a.endpoint.ip, b.endpoint.ip];
+    world.allows = (from, to) => !(direct.includes(from.ip) && direct.includes(to.ip));
+    const before = world.now;
+    // The ring finds by indirect probes that the peer lives.
+    while (world.now - before < 10_000 && a.linkTo(b)?.path.kind !== "relay") {
+      world.run(100);
+      for (const node of [a, b]) {
+        const silent = node.of("silent").at(-1);
+        if (silent !== undefined) node.input({ kind: "path-broken", link: silent.link });
+      }
+    }
+    expect(world.now - before).toBeLessThan(7_000);
+    expectTalk(world, a, b);
+    world.allows = () => true;
+    world.run(70_000);
+    expect(a.linkTo(b)?.path.kind).toBe("direct");
+    expect(b.linkTo(a)?.path.kind).toBe("direct");
+    expect([...a.of("link-down"), ...b.of("link-down")]).toEqual([]);
+  });
+
+  it("moves a steady stream from relay to direct without loss", () => {
+    const world = new World();
+    const [a, r, b] = [world.add("a"), world.add("r"), world.add("b")];
+    for (const node of [a, b]) node.connect(r.endpoint);
+    const direct = [a.endpoint.ip, b.endpoint.ip];
+    const blocked = (from: Endpoint, to: Endpoint) =>
+      direct.includes(from.ip) && direct.includes(to.ip);
+    world.allows = (from, to) => !blocked(from, to);
+    world.run(1_000);
+    a.connect(b);
+    world.run(5_000);
+    expect(a.linkTo(b)?.path.kind).toBe("relay");
+    world.allows = () => true;
+    for (let token = 1; token <= 600; token++) {
+      a.say(b, Uint8Array.of(token & 255), 0, false);
+      world.run(100);
+    }
+    expect(a.linkTo(b)?.path.kind).toBe("direct");
+    expect(b.of("message")).toHaveLength(600);
+    // The relay is given back when the direct path has proven itself.
+    expect(r.engine.counters().relayedDatagrams).toBeGreaterThan(0);
+    const relayed = r.engine.counters().relayedDatagrams;
+    world.run(60_000);
+    expect(r.engine.counters().relayedDatagrams).toBe(relayed);
+  });
+});
+
+describe("a link without any path", () => {
+  it("queues messages and sends them when a path appears", () => {
+    const world = new World();
+    const [a, b] = [world.add("a"), world.add("b")];
+    world.allows = () => false;
+    a.connect(b);
+    world.run(1_000);
+    expect(a.linkTo(b)?.path).toEqual({ kind: "none" });
+    a.say(b, Uint8Array.of(7), 3);
+    world.run(5_000);
+    expect(a.of("sent")).toEqual([]);
+    world.allows = () => true;
+    world.run(10_000);
+    expect(a.of("sent")).toMatchObject([{ token: 3, ok: true }]);
+    expect(b.of("message")).toHaveLength(1);
+  });
+
+  it("is given up after 30 s", () => {
+    const world = new World();
+    const [a, b] = [world.add("a"), world.add("b")];
+    world.allows = () => false;
+    a.connect(b);
+    world.run(40_000);
+    expect(a.of("link-down").map(({ reason }) => reason)).toEqual(["no path"]);
+    expect(b.of("link-down").map(({ reason }) => reason)).toEqual(["no path"]);
+  });
+});
+
+describe("the size of a path", () => {
+  it("is found by probes, also below a hole", () => {
+    for (const [hole, expected] of [
+      [9_000, 1_472],
+      [1_420, 1_400],
+      [1_300, 1_280],
+      [1_250, 1_200],
+    ] as const) {
+      const world = new World();
+      const [a, b] = [world.add("a"), world.add("b")];
+      world.allows = (_from, _to, bytes) => bytes.length <= hole;
+      a.connect(b.endpoint);
+      world.run(10_000);
+      expect([hole, a.linkTo(b)?.maxDatagram]).toEqual([hole, expected]);
+    }
+  });
+
+  it("shrinks within 10 s when a hole opens under traffic", () => {
+    const { world, a, b } = linked();
+    expect(a.linkTo(b)?.maxDatagram).toBe(1_472);
+    const session = a.linkTo(b)?.peer.link ?? 0;
+    world.allows = (_from, _to, bytes) => bytes.length <= 1_300;
+    const before = world.now;
+    while (world.now - before < 20_000 && a.linkTo(b)?.maxDatagram === 1_472) {
+      for (let i = 0; i < 10; i++) {
+        a.engine.apply([{ op: "frame-to-peer", session, bytes: new Uint8Array(1_200) }]);
+      }
+      world.run(500);
+    }
+    expect(world.now - before).toBeLessThanOrEqual(10_000);
+    world.run(5_000);
+    expect(a.linkTo(b)?.maxDatagram).toBe(1_280);
+  });
+
+  it("is searched again after ten minutes", () => {
+    const size = new PathSize(false);
+    size.start(0);
+    let now = 0;
+    const probes: number[] = [];
+    while (now < 1_300_000) {
+      const probe = size.take(now, 200);
+      if (typeof probe === "number") probes.push(probe);
+      now = Math.max(now, size.deadline());
+    }
+    const search = [1_472, 1_472, 1_472, 1_400, 1_400, 1_400, 1_280, 1_280, 1_280];
+    expect(probes).toEqual([...search, ...search, ...search]);
+  });
+});
+
+describe("the schedule of probes", () => {
+  it("is one series of three and a pause, until answered", () => {
+    const schedule = new ProbeSchedule(0, LIVE_GAPS_MS, 3_000);
+    const seen: [number, string][] = [];
+    for (let now = 0; now <= 4_000; now += 100) {
+      const what = schedule.take(now, 0);
+      if (what !== undefined) seen.push([now, what]);
+    }
+    expect(seen).toEqual([
+      [0, "probe"],
+      [500, "probe"],
+      [1_000, "probe"],
+      [1_500, "exhausted"],
+      [3_000, "probe"],
+      [3_500, "probe"],
+      [4_000, "probe"],
+    ]);
+    schedule.answered(4_100);
+    expect(schedule.deadline()).toBe(7_100);
+  });
+});
