@@ -5,7 +5,7 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { LinkRole } from "../link/link-types.ts";
 import { Expiring } from "./expiring.ts";
-import type { RingOutput } from "./ring.ts";
+import type { RingOutput } from "./ring-types.ts";
 
 /** Twice what the link machine tries for. */
 const ASKED_LIFE_MS = 10_000;

@@ -22,7 +22,7 @@ import {
   type ProbeRequest,
 } from "../wire/ring-messages.ts";
 import { isUsable, type LinkTable, lists, type RingLink } from "./link-table.ts";
-import type { RingOutput } from "./ring.ts";
+import type { RingOutput } from "./ring-types.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** Two retransmissions of the link transport each way. */

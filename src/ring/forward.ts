@@ -3,24 +3,31 @@
  * link reliably, and goes on by the next best link when the link could not deliver it.
  *
  *      in -> chosen -> sent ok -> forgotten
+ *                  |-> no word within one time-out -> next best link too, if there is one
  *                  \-> not ok -> next best link (<= TRIES_MAX) -> stuck: at the source undeliverable
+ *
+ * Going on before the link has given up can deliver a message twice; receivers of payloads bear it.
  */
 import type { DropReason } from "../base/drop-reason.ts";
 import type { Outbox } from "../base/machine.ts";
 import type { RingAddress } from "../base/ring-address.ts";
-import type { Millis } from "../base/time.ts";
+import { type Millis, NEVER } from "../base/time.ts";
 import type { LinkId } from "../link/link-types.ts";
 import { type Envelope, emitEnvelope } from "../wire/ring-messages.ts";
 import type { Drops } from "./drops.ts";
 import type { LinkTable, RingLink } from "./link-table.ts";
-import type { RingOutput } from "./ring.ts";
-import { chooseNextHop, type Place } from "./route.ts";
+import type { RingOutput } from "./ring-types.ts";
+import { chooseNextHop, type NextHop } from "./route.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** Hops without shortcuts are N/8: enough for 1,000 members before their first shortcut. */
 export const HOP_LIMIT = 128;
 /** A link gives up after four tries of its own; a third link that fails means the peer is the cause. */
 const TRIES_MAX = 4;
+/** A link is given one time-out of its own: its round trip with room for a busy receiver. */
+const PATIENCE_FLOOR_MS = 400;
+const PATIENCE_CEILING_MS = 1_500;
+const ROUND_TRIPS = 4;
 /** Messages that wait for an acknowledgement; past it they are sent and not watched. */
 const IN_FLIGHT_MAX = 1_024;
 
@@ -38,6 +45,8 @@ interface Flight {
   readonly envelope: Envelope;
   readonly from: RingAddress | undefined;
   readonly tried: Set<LinkId>;
+  /** When to stop waiting for this link alone. */
+  overdueAt: Millis;
 }
 
 export class Forwarder {
@@ -45,6 +54,10 @@ export class Forwarder {
   readonly #flights = new Map<number, Flight>();
   /** Set by the owner: this node routes for others. */
   inRing = false;
+  /** Set by the owner: neighbours are missing, so the others may not find this node by its address. */
+  leaning = false;
+  /** No flight is overdue before this. */
+  #nextAt: Millis = NEVER;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
@@ -52,12 +65,12 @@ export class Forwarder {
 
   /** A message of our own. */
   start(now: Millis, envelope: Envelope): void {
-    this.#go(now, { envelope, from: undefined, tried: new Set() });
+    this.#go(now, newFlight(envelope, undefined));
   }
 
   /** A message of our own that takes this link first, whatever greedy would say. */
-  startThrough(envelope: Envelope, link: RingLink): void {
-    this.#send(link, envelope, { envelope, from: undefined, tried: new Set() });
+  startThrough(now: Millis, envelope: Envelope, link: RingLink): void {
+    this.#send(now, link, envelope, newFlight(envelope, undefined));
   }
 
   /** A message that came over a link. */
@@ -65,7 +78,7 @@ export class Forwarder {
     if (envelope.hopLimit === 0) return this.#options.drops.count("hop-limit");
     const forUs = envelope.destinationAgent === this.#options.self;
     const through = forUs ? { ...envelope, destinationAgent: undefined } : envelope;
-    this.#go(now, { envelope: through, from: from.address, tried: new Set() }, from.link);
+    this.#go(now, newFlight(through, from.address), from.link);
   }
 
   /** @returns false when the token is not one of ours */
@@ -79,24 +92,56 @@ export class Forwarder {
     return true;
   }
 
-  #go(now: Millis, flight: Flight, arrival?: LinkId): void {
-    const { self, links, deliver } = this.#options;
+  /** Overdue messages go on by another link; where there is none, the first one is waited for. */
+  timeout(now: Millis): void {
+    if (this.#nextAt > now) return;
+    this.#nextAt = NEVER;
+    for (const [token, flight] of [...this.#flights]) {
+      if (flight.overdueAt > now) this.#nextAt = Math.min(this.#nextAt, flight.overdueAt);
+      else this.#goOn(now, token, flight);
+    }
+  }
+
+  deadline(): Millis {
+    return this.#nextAt;
+  }
+
+  #goOn(now: Millis, token: number, flight: Flight): void {
+    flight.overdueAt = NEVER;
+    if (flight.tried.size >= TRIES_MAX || this.#choose(flight).kind !== "forward") return;
+    this.#flights.delete(token);
+    this.#go(now, flight);
+  }
+
+  #choose(flight: Flight): NextHop {
+    const { self, links } = this.#options;
     const { envelope, from, tried } = flight;
-    const place: Place = { self, inRing: this.inRing, links: links.all(), from, tried };
-    const hop = chooseNextHop(envelope, place);
+    return chooseNextHop(envelope, { self, inRing: this.inRing, links: links.all(), from, tried });
+  }
+
+  #go(now: Millis, flight: Flight, arrival?: LinkId): void {
+    const { self, deliver } = this.#options;
+    const { envelope } = flight;
+    const hop = this.#choose(flight);
     if (hop.kind === "deliver") return deliver(now, envelope, arrival);
     if (hop.kind === "stuck") return this.#stuck(flight, hop.reason);
     const visited = hop.detour ? [...envelope.visited, self] : envelope.visited;
-    this.#send(hop.link, { ...envelope, visited }, flight);
+    this.#send(now, hop.link, { ...envelope, visited }, flight);
   }
 
-  #send(link: RingLink, envelope: Envelope, flight: Flight): void {
+  #send(now: Millis, link: RingLink, routed: Envelope, flight: Flight): void {
     const { tokens, outbox } = this.#options;
+    const own = flight.from === undefined;
+    const envelope = own && this.leaning ? { ...routed, sourceAgent: link.address } : routed;
+    flight.overdueAt = now + patience(link);
     flight.tried.add(link.link);
     const bytes = emitEnvelope({ ...envelope, hopLimit: envelope.hopLimit - 1 });
     const watched = this.#flights.size < IN_FLIGHT_MAX;
     const token = watched ? tokens.next() : 0;
-    if (watched) this.#flights.set(token, flight);
+    if (watched) {
+      this.#flights.set(token, flight);
+      this.#nextAt = Math.min(this.#nextAt, flight.overdueAt);
+    }
     outbox.push({ kind: "send", link: link.link, bytes, reliable: true, token });
   }
 
@@ -107,4 +152,13 @@ export class Forwarder {
       outbox.push({ kind: "undeliverable", to, payloadType, payload, reason });
     } else drops.count(reason);
   }
+}
+
+function newFlight(envelope: Envelope, from: RingAddress | undefined): Flight {
+  return { envelope, from, tried: new Set(), overdueAt: NEVER };
+}
+
+function patience(link: RingLink): Millis {
+  const usual = (link.rttMs ?? PATIENCE_CEILING_MS) * ROUND_TRIPS;
+  return Math.min(Math.max(usual, PATIENCE_FLOOR_MS), PATIENCE_CEILING_MS);
 }

@@ -7,7 +7,7 @@ import type { Outbox } from "../base/machine.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import { type LinkTable, lists, type RingLink } from "./link-table.ts";
-import type { RingOutput } from "./ring.ts";
+import type { RingOutput } from "./ring-types.ts";
 
 /** Longer than any repair or restart takes. */
 const IDLE_MS = 60_000;

@@ -62,12 +62,12 @@ export class Join {
       excludeSource: true,
       hopLimit: HOP_LIMIT,
       payloadType: PAYLOAD_TYPES["connect-to-me"],
-      sourceAgent: forwarder.inRing ? undefined : link.address,
+      sourceAgent: undefined,
       destinationAgent: undefined,
       visited: [],
       payload: emitConnectToMe({ nonce: this.#nonce, name, endpoints }),
     };
-    forwarder.startThrough(envelope, link);
+    forwarder.startThrough(now, envelope, link);
     this.#nextAt = now + jitter(rng, this.#answered ? PERIOD_MS : RETRY_MS, SPREAD);
   }
 

@@ -17,7 +17,7 @@ import type { ContactBook } from "./contact-book.ts";
 import { Expiring } from "./expiring.ts";
 import { describe, type LinkTable, type RingLink } from "./link-table.ts";
 import { nearOf, type Sides, sidesOf } from "./near-set.ts";
-import type { RingOutput } from "./ring.ts";
+import type { RingOutput } from "./ring-types.ts";
 import { gapOf } from "./size-estimate.ts";
 
 /** Answers to a question name nodes that are tried at once: an attempt and a little more. */

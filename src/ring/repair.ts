@@ -18,7 +18,7 @@ import type { Expiring } from "./expiring.ts";
 import { isUsable, type LinkTable } from "./link-table.ts";
 import type { Evidence, Lists } from "./lists.ts";
 import { nearOf, type Sides, sameSides, sidesOf } from "./near-set.ts";
-import type { RingOutput } from "./ring.ts";
+import type { RingOutput } from "./ring-types.ts";
 
 /** Of two nodes that both learn of each other, the lower begins; the higher waits this long. */
 const YIELD_MS = 500;

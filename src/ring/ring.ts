@@ -11,7 +11,6 @@
 import type { DropReason, Parsed } from "../base/drop-reason.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import type { Endpoint } from "../base/net.ts";
 import { addressText, type RingAddress } from "../base/ring-address.ts";
 import { jitter, type Rng } from "../base/rng.ts";
 import { type Millis, TimerTable } from "../base/time.ts";
@@ -44,94 +43,14 @@ import { isUsable, LinkTable, type RingLink } from "./link-table.ts";
 import { Lists } from "./lists.ts";
 import { nearOf } from "./near-set.ts";
 import { Repair } from "./repair.ts";
+import type { RingInput, RingOptions, RingOutput } from "./ring-types.ts";
 import { Shortcuts } from "./shortcuts.ts";
 import { estimateSize } from "./size-estimate.ts";
 import { Tokens } from "./tokens.ts";
 import { aloneView, type RingView, sameView } from "./view.ts";
 
+export type { RingInput, RingOptions, RingOutput, RouteMode } from "./ring-types.ts";
 export type { RingView } from "./view.ts";
-
-/** `exact`: the node with that address. `nearest`: the member nearest to it. */
-export type RouteMode = "exact" | "nearest";
-
-export interface RingOptions {
-  readonly self: RingAddress;
-  readonly rng: Rng;
-  /** Told to others beside the address; for people. */
-  readonly name?: string;
-}
-
-export type RingInput =
-  | { readonly kind: "timeout" }
-  /** `role`: what the opener of the link wanted, when known. */
-  | { readonly kind: "link-up"; readonly peer: PeerInfo; readonly role?: LinkRole }
-  | {
-      readonly kind: "link-down";
-      readonly link: LinkId;
-      readonly address: RingAddress;
-      readonly reason: string;
-    }
-  | {
-      readonly kind: "path";
-      readonly link: LinkId;
-      readonly address: RingAddress;
-      readonly path: PathView;
-      readonly rttMs: number | undefined;
-    }
-  | { readonly kind: "silent"; readonly link: LinkId; readonly address: RingAddress }
-  | {
-      readonly kind: "message";
-      readonly link: LinkId;
-      readonly address: RingAddress;
-      readonly bytes: Uint8Array;
-    }
-  | { readonly kind: "sent"; readonly token: number; readonly ok: boolean }
-  | {
-      readonly kind: "route";
-      readonly to: RingAddress;
-      readonly mode: RouteMode;
-      readonly payloadType: number;
-      /** At most MAX_ROUTED_PAYLOAD bytes; longer ones come back undeliverable. */
-      readonly payload: Uint8Array;
-      /** Only with `nearest`: never deliver to this node itself. */
-      readonly excludeSelf: boolean;
-    }
-  /** Own candidates, told to others so that direct paths are found at once. */
-  | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] };
-
-export type RingOutput =
-  | {
-      readonly kind: "send";
-      readonly link: LinkId;
-      readonly bytes: Uint8Array;
-      readonly reliable: boolean;
-      readonly token: number;
-    }
-  | {
-      readonly kind: "connect";
-      readonly address: RingAddress;
-      readonly endpoints: readonly Endpoint[];
-      readonly role: LinkRole;
-    }
-  | { readonly kind: "set-role"; readonly link: LinkId; readonly role: LinkRole }
-  | { readonly kind: "close"; readonly link: LinkId; readonly reason: string }
-  | { readonly kind: "path-broken"; readonly link: LinkId }
-  | {
-      readonly kind: "deliver";
-      readonly source: RingAddress;
-      readonly payloadType: number;
-      readonly payload: Uint8Array;
-      readonly hops: number;
-    }
-  | {
-      readonly kind: "undeliverable";
-      readonly to: RingAddress;
-      readonly payloadType: number;
-      readonly payload: Uint8Array;
-      readonly reason: DropReason;
-    }
-  | { readonly kind: "view"; readonly view: RingView }
-  | { readonly kind: "event"; readonly event: CoreEvent };
 
 /** Lists are exchanged so often without any news; often enough while the ring still forms. */
 const ROUND_MS = 4_000;
@@ -254,6 +173,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
       this.#attempts.deadline(),
       this.#convictions.deadline(),
       this.#join.deadline(),
+      this.#forwarder.deadline(),
       this.#shortcuts.deadline(),
       this.#idle.deadline(),
     );
@@ -267,6 +187,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
       if (name === "round") this.#round(now);
     }
     for (const link of this.#convictions.takeConvicted(now)) this.#convict(now, link);
+    this.#forwarder.timeout(now);
     this.#join.timeout(now, nearOf(this.#repair.sides));
     this.#shortcuts.timeout(now, this.#view.sizeEstimate);
     this.#idle.timeout(now);
@@ -276,6 +197,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
     const asked = this.#connects.roleOf(now, peer.address);
     const first = peer.initiatedHere && !this.#forwarder.inRing ? "leaf" : "onDemand";
     const role = asked ?? told ?? first;
+    this.#forwarder.leaning ||= this.#links.size === 0;
     const stranger = peer.initiatedHere && asked === undefined;
     const link = this.#links.add(now, peer, role, role !== "onDemand");
     this.#quarantine.delete(peer.address);
@@ -400,15 +322,9 @@ export class Ring implements Machine<RingInput, RingOutput> {
     this.#forwarder.start(now, {
       ...{ source: this.#self, destination: to, nearest, excludeSource, payloadType, payload },
       ...{ hopLimit: HOP_LIMIT, visited: [] },
-      sourceAgent: this.#ownAgent(),
+      sourceAgent: undefined,
       destinationAgent: this.#agentOf(now, to, nearest),
     });
-  }
-
-  /** Any peer finds us by its link; the oldest has told others of us for longest. */
-  #ownAgent(): RingAddress | undefined {
-    if (this.#forwarder.inRing) return undefined;
-    return this.#links.usable()[0]?.address;
   }
 
   #agentOf(now: Millis, to: RingAddress, nearest: boolean): RingAddress | undefined {
@@ -462,6 +378,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
     this.#dirty = false;
     if (this.#repair.settle(now)) this.#timers.setEarlier("tell", now + GATHER_MS);
     const stable = this.#isStable();
+    this.#forwarder.leaning = !stable;
     if (stable && !this.#forwarder.inRing && this.#links.size > 0) this.#enterRing(now);
     this.#idle.update(now, nearOf(this.#repair.sides), stable);
     const sizeEstimate = estimateSize(this.#self, this.#repair.sides, this.#lists.gaps());

@@ -7,9 +7,8 @@
  * without progress, and none of them is tried again.
  *
  *      exact     destination linked? -> it
+ *                a neighbour that lists the destination? -> that one (a detour if not nearer)
  *                a link strictly nearer? -> the nearest of them
- *                a neighbour that lists the destination? -> that one (detour)
- *                still joining, and our own message? -> the nearest link: it is our agent
  *                fewer than MAX_VISITED detours? -> the nearest link not visited (detour)
  *      nearest   a link strictly nearer? -> the nearest of them
  *                a neighbour that lists a node strictly nearer? -> that one (detour)
@@ -19,7 +18,7 @@ import type { DropReason } from "../base/drop-reason.ts";
 import { compareNearness, type RingAddress } from "../base/ring-address.ts";
 import type { LinkId } from "../link/link-types.ts";
 import { type Envelope, MAX_VISITED } from "../wire/ring-messages.ts";
-import { isInRing, isUsable, type RingLink } from "./link-table.ts";
+import { isInRing, isUsable, lists, type RingLink } from "./link-table.ts";
 
 export type NextHop =
   | { readonly kind: "deliver" }
@@ -54,12 +53,17 @@ function exactHop(envelope: Envelope, place: Place, links: readonly RingLink[]):
   const direct = links.find((link) => link.address === target);
   if (direct !== undefined) return forward(direct);
   const open = links.filter((link) => isOpen(link, envelope, place));
+  const room = envelope.visited.length < MAX_VISITED;
+  const knowing = nearestLink(
+    target,
+    open.filter((link) => lists(link, target)),
+  );
+  if (knowing !== undefined && progresses(knowing.address, target, place)) return forward(knowing);
+  if (knowing !== undefined && room) return detour(knowing);
   const onward = nearestLink(target, open.filter(isInRing));
   if (onward !== undefined && progresses(onward.address, target, place)) return forward(onward);
-  if (envelope.visited.length >= MAX_VISITED) return STUCK;
-  const knowing = open.find((link) => link.list?.entries.some((one) => one.address === target));
-  const other = knowing ?? onward ?? nearestLink(target, open);
-  return other === undefined ? STUCK : { kind: "forward", link: other, detour: true };
+  const other = onward ?? nearestLink(target, open);
+  return other === undefined || !room ? STUCK : detour(other);
 }
 
 function nearestHop(envelope: Envelope, place: Place, links: readonly RingLink[]): NextHop {
@@ -70,7 +74,7 @@ function nearestHop(envelope: Envelope, place: Place, links: readonly RingLink[]
   const onward = nearestLink(target, open.filter(isInRing));
   if (onward !== undefined && progresses(onward.address, target, place)) return forward(onward);
   const knowing = canDetour(envelope, place) ? nearestListed(envelope, place, open) : undefined;
-  if (knowing !== undefined) return { kind: "forward", link: knowing, detour: true };
+  if (knowing !== undefined) return detour(knowing);
   if (!mustLeave(envelope, place)) return DELIVER;
   const any = onward ?? nearestLink(target, open);
   if (any !== undefined) return forward(any);
@@ -129,4 +133,9 @@ function nearestLink(target: RingAddress, links: readonly RingLink[]): RingLink 
 
 function forward(link: RingLink): NextHop {
   return { kind: "forward", link, detour: false };
+}
+
+/** Without progress: the message must remember that it was here. */
+function detour(link: RingLink): NextHop {
+  return { kind: "forward", link, detour: true };
 }

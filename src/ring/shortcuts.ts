@@ -19,7 +19,7 @@ import type { Connects } from "./connects.ts";
 import { type Forwarder, HOP_LIMIT } from "./forward.ts";
 import { isUsable, type LinkTable, type RingLink } from "./link-table.ts";
 import { FULL_MESH_MEMBERS } from "./near-set.ts";
-import type { RingOutput } from "./ring.ts";
+import type { RingOutput } from "./ring-types.ts";
 
 /** Shortcuts only speed things up; one try in so long keeps their traffic in the noise. */
 const PERIOD_MS = 5_000;

@@ -41,12 +41,12 @@ describe("large rings", () => {
   }
 
   it("a crash of a third at once heals within 15 s", () => {
-    for (const seed of [1, 2, 3]) {
+    for (const seed of [1, 2]) {
       const net = new VirtualNet({ seed });
-      const nodes = build(net, 48, 50);
+      const nodes = build(net, 36, 50);
       settle(net, 10_000);
-      net.run(net.now + 20_000);
-      for (const node of shuffled(new SeededRng(seed, 7), nodes).slice(0, 16)) net.crash(node);
+      net.run(net.now + 6_000);
+      for (const node of shuffled(new SeededRng(seed, 7), nodes).slice(0, 12)) net.crash(node);
       settle(net, 15_000);
       expect(net.routableShare().share).toBe(1);
       expect(net.nearestShare(100)).toBe(1);
@@ -57,7 +57,7 @@ describe("large rings", () => {
     const net = new VirtualNet({ seed: 11 });
     const nodes = build(net, 40, 50);
     settle(net, 10_000);
-    net.run(net.now + 20_000);
+    net.run(net.now + 6_000);
     const order = [...nodes].sort((a, b) => (a.address < b.address ? -1 : 1));
     for (const node of order.slice(10, 18)) net.crash(node);
     settle(net, 15_000);
@@ -78,7 +78,7 @@ describe("large rings", () => {
       [2, 2],
       [1, 6],
       [9, 9],
-      [20, 30],
+      [14, 20],
     ] as const) {
       const net = new VirtualNet({ seed: first * 100 + second });
       const one = build(net, first, 50);
@@ -112,12 +112,12 @@ describe("large rings", () => {
 
   it("routes 99 % of pairs when 30 % of pairs can have no link", () => {
     let share = 0;
-    for (const seed of [1, 2, 3]) {
+    for (const seed of [1, 2]) {
       const blocked = (a: bigint, b: bigint): boolean => ((a ^ b) * 2654435761n) % 1009n < 303n;
       const net = new VirtualNet({ seed, blocked });
       build(net, 40, 100);
-      net.run(net.now + 40_000);
-      share += net.routableShare().share / 3;
+      net.run(net.now + 15_000);
+      share += net.routableShare().share / 2;
     }
     expect(share).toBeGreaterThanOrEqual(0.99);
   });

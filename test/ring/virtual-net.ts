@@ -332,10 +332,10 @@ export class VirtualNet {
     initiator.byPeer.set(responder.address, one);
     responder.links.set(two.id, two);
     responder.byPeer.set(initiator.address, two);
-    this.#linkUp(initiator, one, true);
     this.#after(this.#latency(initiator, responder), () => {
       if (responder.links.has(two.id)) this.#linkUp(responder, two, false);
     });
+    this.#linkUp(initiator, one, true);
   }
 
   #linkUp(node: TestNode, { peer, id }: FakeLink, initiatedHere: boolean): void {
