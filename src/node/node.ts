@@ -101,7 +101,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     this.#timers.clear("start");
     this.#timers.set("traffic", now + TRAFFIC_REPORT_MS);
     this.#startedAt = now;
-    const { links, leases } = this.#parts;
+    const { leases } = this.#parts;
     this.#tellWall(now, this.#config.wallSeconds);
     this.#tellEndpoints(now);
     leases.handle(now, { kind: "restore", leases: this.#leases });
@@ -249,6 +249,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #tellWall(now: Millis, wallSeconds: number): void {
     this.#parts.links.handle(now, { kind: "wall", wallSeconds });
     this.#parts.dht.handle(now, { kind: "wall", wallSeconds });
+    this.#parts.vnet.handle(now, { kind: "wall", wallSeconds });
   }
 
   #tellEndpoints(now: Millis): void {

@@ -104,9 +104,12 @@ export class Wiring {
       case "link-down":
         ring.handle(now, output);
         vnet.handle(now, output);
-        this.#news.push(output);
-        return;
-      case "path":
+        return this.#news.push(output);
+      case "path": {
+        ring.handle(now, output);
+        const { link, path } = output;
+        return vnet.handle(now, { kind: "path", link, usable: path.kind !== "none" });
+      }
       case "silent":
         return ring.handle(now, output);
       case "message":

@@ -2,7 +2,7 @@
  * Which link a MAC is behind: connects to its holder and keeps the engine's entry alive.
  *
  *      reach ──> link there? ── yes ──> forward entry, checked and published again at half its life
- *                   └── no ──> connect … link-up ──> forward entry (the engine releases what waits)
+ *                   └── no ──> connect … path ──> forward entry (the engine releases what waits)
  *      link-down ──> entry gone; the next miss connects again
  */
 import { equalBytes } from "../base/bytes.ts";
@@ -95,7 +95,7 @@ export class Forwarding {
     this.#checked(now, question, answer);
   }
 
-  linkUp(now: Millis, peer: PeerInfo): void {
+  peerReachable(now: Millis, peer: PeerInfo): void {
     this.#attempts.delete(peer.address);
     for (const destination of this.#destinations.values()) {
       if (destination.binding.holder === peer.address) this.#publish(now, destination, peer);
@@ -126,13 +126,17 @@ export class Forwarding {
     return this.#sweepAt;
   }
 
-  /** @returns false when the peer at that address is not the one who signed the record */
+  /**
+   * Waits for a path when the link has none yet (`peerReachable`).
+   * @returns false when the peer at that address is not the one who signed the record
+   */
   #publish(now: Millis, destination: Destination, peer: PeerInfo): boolean {
     const { mac, holderKey } = destination.binding;
     if (!equalBytes(peer.publicKey, holderKey)) {
       this.#context.drop("foreign-record");
       return false;
     }
+    if (!this.#peers.isUsable(peer.link)) return true;
     destination.link = peer.link;
     this.#misses.delete(mac);
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);

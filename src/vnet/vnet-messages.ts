@@ -44,6 +44,8 @@ export type VnetInput =
   /** frame, miss or held; others are not the virtual network's */
   | { readonly kind: "upcall"; readonly upcall: Upcall }
   | { readonly kind: "link-up"; readonly peer: PeerInfo }
+  /** Whether any path leads to the peer at the moment; unusable until told. */
+  | { readonly kind: "path"; readonly link: LinkId; readonly usable: boolean }
   | {
       readonly kind: "link-down";
       readonly link: LinkId;

@@ -15,7 +15,7 @@ import type { Ip } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { LeaseState } from "../lease/leases.ts";
-import type { PeerInfo } from "../link/link-types.ts";
+import type { LinkId, PeerInfo } from "../link/link-types.ts";
 import { MESSAGE_TYPES } from "../wire/message-type.ts";
 import { AddressQueries } from "./address-queries.ts";
 import { Announcer } from "./announcer.ts";
@@ -112,6 +112,8 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
         return this.#linkUp(now, input.peer);
       case "link-down":
         return this.#linkDown(input);
+      case "path":
+        return this.#path(now, input.link, input.usable);
       case "message":
         return this.#message(now, input);
       case "sent":
@@ -152,7 +154,12 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   #linkUp(now: Millis, peer: PeerInfo): void {
     this.#peers.add(peer);
     this.#fence.linkUp(now, peer);
-    this.#forwarding.linkUp(now, peer);
+  }
+
+  /** Frames wait in the engine until a path is there: only then may they go to the peer. */
+  #path(now: Millis, link: LinkId, usable: boolean): void {
+    const peer = this.#peers.setUsable(link, usable);
+    if (peer !== undefined) this.#forwarding.peerReachable(now, peer);
   }
 
   #linkDown(input: Extract<VnetInput, { kind: "link-down" }>): void {
@@ -184,8 +191,8 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
     this.#neighbours.answered(now, question, answer);
     this.#queries.answered(question, answer);
     this.#forwarding.answered(now, question, answer);
-    this.#fence.answered(now);
-    this.#floods.answered(now);
+    this.#fence.answered(now, question);
+    this.#floods.answered(now, question);
   }
 
   #claimsChanged(now: Millis): void {

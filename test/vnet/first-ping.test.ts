@@ -5,6 +5,7 @@ import { emitEthernet, parseEthernet } from "../../src/frame/ethernet.ts";
 import { emitIpv4 } from "../../src/frame/ipv4.ts";
 import { emitIpv6, parseIpv6 } from "../../src/frame/ipv6.ts";
 import { emitNd, parseNd } from "../../src/frame/neighbour-discovery.ts";
+import type { PeerInfo } from "../../src/link/link-types.ts";
 import { macOfLinkLocal } from "../../src/vnet/neighbour-responder.ts";
 import { hex } from "../support/vectors.ts";
 import { Bench, FakeDht, makeMember, peerOf, SERVER_IP, SERVER_MAC } from "./harness.ts";
@@ -58,6 +59,12 @@ const forwards = (bench: Bench): string[] =>
     return command.op === "forward-remove" ? [`${command.mac} gone`] : [];
   });
 
+/** A link with a path, as links report it. */
+function linkUp(bench: Bench, peer: PeerInfo): void {
+  bench.input({ kind: "link-up", peer });
+  bench.input({ kind: "path", link: peer.link, usable: true });
+}
+
 describe("first ping", () => {
   it("ARP -> DHT -> reply -> connect -> link-up -> forward", () => {
     const bench = start();
@@ -70,16 +77,26 @@ describe("first ping", () => {
     expect(outputs[1]).toEqual({ kind: "connect", address: B.address });
     bench.outputs = outputs;
     expect(arpReplies(bench)).toEqual([`2 ${IP_B} is ${MAC_B} for ${IP_A}`]);
-    bench.input({ kind: "link-up", peer: peerOf(B, 7) });
+    bench.linkUp(B, 7);
     expect(forwards(bench)).toEqual([`${MAC_B} -> 7`]);
   });
 
   it("with a link there already the entry is published with the reply", () => {
     const bench = start();
-    bench.input({ kind: "link-up", peer: peerOf(B, 7) });
+    bench.linkUp(B, 7);
     bench.take();
     bench.frame(arpRequest(IP_B));
     expect(forwards(bench)).toContain(`${MAC_B} -> 7`);
+  });
+
+  it("an entry is published only when a path leads to the peer", () => {
+    const bench = start();
+    linkUp(bench, peerOf(B, 7));
+    bench.take();
+    bench.frame(arpRequest(IP_B));
+    expect(forwards(bench)).toEqual([]);
+    bench.input({ kind: "path", link: 7, usable: true });
+    expect(forwards(bench)).toEqual([`${MAC_B} -> 7`]);
   });
 
   it("a repeated request does not ask or connect twice", () => {
@@ -112,7 +129,8 @@ describe("first ping", () => {
     bench.frame(arpRequest(IP_B));
     bench.take();
     const impostor = { ...peerOf(B, 7), publicKey: new Uint8Array(32) };
-    bench.input({ kind: "link-up", peer: impostor });
+    linkUp(bench, impostor);
+    bench.input({ kind: "path", link: 7, usable: true });
     expect(forwards(bench)).toEqual([]);
   });
 });
@@ -186,7 +204,7 @@ describe("miss", () => {
     const bench = start();
     miss(bench, MAC_B, head(IP_A, "10.9.0.99"));
     expect(bench.takeKind("connect")).toEqual([{ kind: "connect", address: B.address }]);
-    bench.input({ kind: "link-up", peer: peerOf(B, 7) });
+    bench.linkUp(B, 7);
     expect(forwards(bench)).toEqual([`${MAC_B} -> 7`]);
   });
 
@@ -211,20 +229,20 @@ describe("miss", () => {
   it("after link-down the entry is gone and the next miss connects again", () => {
     const bench = start();
     miss(bench, MAC_B, head(IP_A, IP_B));
-    bench.input({ kind: "link-up", peer: peerOf(B, 7) });
+    bench.linkUp(B, 7);
     bench.take();
     bench.sleep(5_000);
     bench.input({ kind: "link-down", link: 7, address: B.address, reason: "silent" });
     expect(forwards(bench)).toEqual([`${MAC_B} gone`]);
     miss(bench, MAC_B, head(IP_A, IP_B));
     expect(bench.takeKind("connect").length).toBe(1);
-    bench.input({ kind: "link-up", peer: peerOf(B, 8) });
+    bench.linkUp(B, 8);
     expect(forwards(bench)).toContain(`${MAC_B} -> 8`);
   });
 
   it("an entry in use is checked and published before it ends, or removed with its record", () => {
     const bench = start();
-    bench.input({ kind: "link-up", peer: peerOf(B, 7) });
+    bench.linkUp(B, 7);
     bench.frame(arpRequest(IP_B));
     bench.take();
     bench.sleep(170_000);
@@ -237,8 +255,8 @@ describe("miss", () => {
   it("an address that moved to another member is followed", () => {
     const bench = start();
     const C = makeMember(3);
-    bench.input({ kind: "link-up", peer: peerOf(B, 7) });
-    bench.input({ kind: "link-up", peer: peerOf(C, 9) });
+    bench.linkUp(B, 7);
+    bench.linkUp(C, 9);
     bench.frame(arpRequest(IP_B));
     bench.take();
     bench.dht.lease(IP_B, MAC_B, C);
