@@ -21,6 +21,11 @@ export interface Claim {
   readonly ip: Ip | undefined;
 }
 
+/** An answer to the question may settle the claim. */
+export function concerns(question: Question, claim: Claim): boolean {
+  return question.kind === "mac" ? question.mac === claim.mac : question.ip === claim.ip;
+}
+
 type Finding =
   | { readonly is: "own"; readonly until: Millis }
   | { readonly is: "absent" | "foreign" | "asking" | "unknown" };

@@ -12,10 +12,11 @@ import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import type { LinkId, PeerInfo } from "../link/link-types.ts";
 import { emitOwnRecords, parseOwnRecords } from "../wire/own-records.ts";
-import type { Claim, Confirmer, Verdict } from "./confirmer.ts";
+import { type Claim, type Confirmer, concerns, type Verdict } from "./confirmer.ts";
 import type { VnetContext } from "./context.ts";
 import type { Host } from "./host.ts";
 import type { Peers } from "./peers.ts";
+import type { Question } from "./resolver.ts";
 
 /** The engine holds frames for ENGINE_LIMITS.heldMs; the filter must be there a little earlier. */
 const HOLD_MS = ENGINE_LIMITS.heldMs - 200;
@@ -27,9 +28,13 @@ const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 60_000;
 /** Own-records of one peer that were not acknowledged; the link is about to go then. */
 const SEND_TRIES = 3;
+/** Claims of one peer's frames looked into at once; the engine reports two frames a second. */
+const EVIDENCE_MAX = 16;
 
 interface Checked {
   readonly claim: Claim;
+  /** Seen in a frame, not in own-records: forgotten as soon as it proves false. */
+  readonly isEvidence: boolean;
   /** The peer may use it until then; 0 = may not. */
   ownUntil: Millis;
   /** An answer was given at least once, or the DHT could not say. */
@@ -106,18 +111,22 @@ export class Fence {
     const guarded = this.#guarded.get(link);
     if (guarded === undefined) return;
     const known = guarded.claims.get(claimName(claim));
-    const isFull = guarded.claims.size >= ENGINE_LIMITS.macsPerSession;
     if (known !== undefined) {
       if (known.ownUntil <= now) known.nextAt = Math.min(known.nextAt, now + RETRY_FIRST_MS);
-    } else if (!isFull) this.#addClaim(now, guarded, claim);
+    } else if (hasRoomForEvidence(guarded)) this.#addClaim(now, guarded, claim, true);
     this.#update(now, guarded);
   }
 
   /** The DHT answered something: claims that wait may be settled now. */
-  answered(now: Millis): void {
+  answered(now: Millis, question: Question): void {
     for (const guarded of this.#guarded.values()) {
-      const isWaiting = [...guarded.claims.values()].some((checked) => checked.nextAt === NEVER);
-      if (isWaiting) this.#update(now, guarded);
+      let isAbout = false;
+      for (const checked of guarded.claims.values()) {
+        if (checked.nextAt !== NEVER || !concerns(question, checked.claim)) continue;
+        isAbout = true;
+        this.#check(now, guarded, checked);
+      }
+      if (isAbout) this.#conclude(now, guarded);
     }
   }
 
@@ -161,11 +170,11 @@ export class Fence {
     const claims = entries.flatMap(claimsOfEntry).slice(0, ENGINE_LIMITS.macsPerSession);
     const names = new Set(claims.map(claimName));
     for (const name of guarded.claims.keys()) if (!names.has(name)) guarded.claims.delete(name);
-    for (const claim of claims) this.#addClaim(now, guarded, claim);
+    for (const claim of claims) this.#addClaim(now, guarded, claim, false);
   }
 
   /** Asks anew even when an old answer is remembered: the peer says that something changed. */
-  #addClaim(now: Millis, guarded: Guarded, claim: Claim): void {
+  #addClaim(now: Millis, guarded: Guarded, claim: Claim, isEvidence: boolean): void {
     const name = claimName(claim);
     const known = guarded.claims.get(name);
     if (known !== undefined && known.ownUntil > now) return;
@@ -173,13 +182,17 @@ export class Fence {
       this.#confirmer.forget(claim);
     }
     const fresh = { ownUntil: 0, isSettled: false, nextAt: now, retryMs: RETRY_FIRST_MS };
-    guarded.claims.set(name, { claim, ...fresh });
+    guarded.claims.set(name, { claim, isEvidence, ...fresh });
   }
 
   #update(now: Millis, guarded: Guarded): void {
     for (const checked of guarded.claims.values()) {
-      if (checked.nextAt <= now || checked.nextAt === NEVER) this.#check(now, guarded, checked);
+      if (checked.nextAt <= now) this.#check(now, guarded, checked);
     }
+    this.#conclude(now, guarded);
+  }
+
+  #conclude(now: Millis, guarded: Guarded): void {
     this.#publish(now, guarded);
     this.#arm(now, guarded);
   }
@@ -192,6 +205,10 @@ export class Fence {
       return;
     }
     settle(now, checked, verdict);
+    if (checked.isEvidence && checked.ownUntil <= now) {
+      guarded.claims.delete(claimName(checked.claim));
+      return;
+    }
     if (verdict.is === "foreign") this.#reportForeign(guarded, checked);
   }
 
@@ -231,6 +248,12 @@ export class Fence {
       fields: { peer: guarded.peer.name, mac, ip: ip ?? "" },
     });
   }
+}
+
+function hasRoomForEvidence(guarded: Guarded): boolean {
+  const evidence = [...guarded.claims.values()].filter((checked) => checked.isEvidence);
+  const isFull = guarded.claims.size >= ENGINE_LIMITS.macsPerSession;
+  return !isFull && evidence.length < EVIDENCE_MAX;
 }
 
 function settle(now: Millis, checked: Checked, verdict: Verdict): void {

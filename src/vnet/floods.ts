@@ -9,7 +9,7 @@
  */
 import type { DropReason } from "../base/drop-reason.ts";
 import { linkLocalOf } from "../base/net.ts";
-import type { RingAddress } from "../base/ring-address.ts";
+import { compareNearness, type RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import {
   buildSourceTable,
@@ -32,6 +32,7 @@ import { FloodOrigins, ORIGIN_PER_SECOND } from "./flood-origin.ts";
 import { type Share, splitRange, standIns } from "./flood-split.ts";
 import type { Host } from "./host.ts";
 import type { Peers } from "./peers.ts";
+import type { Question } from "./resolver.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Floods of all origins a node takes a second: signatures cost some 100 us each. */
@@ -74,7 +75,7 @@ export class Floods {
   readonly #sends = new Map<number, Send>();
   #unconfirmed: Unconfirmed[] = [];
   /** How many of them each origin has. */
-  #waitingOf = new Map<RingAddress, number>();
+  readonly #waitingOf = new Map<RingAddress, number>();
   readonly #certificate: Uint8Array;
   readonly #run: bigint;
   #sequence = 0;
@@ -129,22 +130,21 @@ export class Floods {
     this.#badBuckets.delete(link);
   }
 
-  /** The DHT answered something: frames that wait may pass now. */
-  answered(now: Millis): void {
-    const waiting = this.#unconfirmed;
-    this.#unconfirmed = [];
-    this.#waitingOf = new Map();
-    for (const item of waiting) this.#confirm(now, item);
+  /** The DHT answered: frames that wait for this may pass now. */
+  answered(now: Millis, question: Question): void {
+    this.#retry(now, ({ claims }) =>
+      question.kind === "mac" ? claims.mac === question.mac : claims.ips.includes(question.ip),
+    );
   }
 
   timeout(now: Millis): void {
-    const isDue = this.#unconfirmed.some((item) => item.until <= now);
-    if (isDue) this.answered(now);
+    this.#retry(now, (item) => item.until <= now);
   }
 
   deadline(): Millis {
-    // Oldest first: all wait equally long.
-    return this.#unconfirmed[0]?.until ?? NEVER;
+    let earliest = NEVER;
+    for (const { until } of this.#unconfirmed) earliest = Math.min(earliest, until);
+    return earliest;
   }
 
   /** Cheapest checks first; what is not paid for by a signature must not cost one. */
@@ -186,9 +186,22 @@ export class Floods {
   }
 
   #carryOn(flood: Omit<Flood, "body">): void {
-    for (const share of splitRange(flood.range, this.#peers.addresses())) {
-      this.#give(flood, share, []);
-    }
+    const linked = [...this.#peers.addresses()];
+    const gap = this.#share(flood, linked);
+    const { self } = this.#context.options;
+    if (flood.range.from === self || gap === undefined) return;
+    // We stand in for a node that does not answer: who is nearer to it knows who follows it.
+    const next = standIns(gap, linked)[0];
+    const isNearer = next !== undefined && compareNearness(gap.from, next, self) < 0;
+    if (isNearer) this.#give(flood, { to: next, range: gap }, []);
+  }
+
+  /** @returns the stretch before the first node we know in the range; undefined when it is empty */
+  #share(flood: Omit<Flood, "body">, linked: readonly RingAddress[]): FloodRange | undefined {
+    const shares = splitRange(flood.range, linked);
+    for (const share of shares) this.#give(flood, share, []);
+    const gap = { from: flood.range.from, to: shares[0]?.to ?? flood.range.to };
+    return isEmptyRange(gap) ? undefined : gap;
   }
 
   #give(flood: Omit<Flood, "body">, share: Share, tried: readonly RingAddress[]): void {
@@ -201,19 +214,25 @@ export class Floods {
     this.#context.send(peer.link, emitFlood(given), token);
   }
 
-  /**
-   * The node the range was given to does not answer. Our own links inside take their shares; the
-   * stretch before the first of them goes to another node near it.
-   */
+  /** The node the range was given to does not answer: others take the range without it. */
   #delegateAgain({ flood, tried }: Send): void {
     const linked = [...this.#peers.addresses()].filter((address) => !tried.includes(address));
-    const shares = splitRange(flood.range, linked);
-    for (const share of shares) this.#give(flood, share, []);
-    const gap: FloodRange = { from: flood.range.from, to: shares[0]?.to ?? flood.range.to };
-    if (isEmptyRange(gap)) return;
+    const gap = this.#share(flood, linked);
+    if (gap === undefined) return;
     const next = standIns(gap, linked)[0];
     if (next === undefined || tried.length >= TRIES_MAX) return this.#context.drop("no-path");
     this.#give(flood, { to: next, range: gap }, tried);
+  }
+
+  #retry(now: Millis, isDue: (item: Unconfirmed) => boolean): void {
+    const due = this.#unconfirmed.filter(isDue);
+    if (due.length === 0) return;
+    this.#unconfirmed = this.#unconfirmed.filter((item) => !isDue(item));
+    for (const item of due) {
+      this.#waitingOf.set(item.origin, (this.#waitingOf.get(item.origin) ?? 1) - 1);
+      this.#confirm(now, item);
+    }
+    if (this.#unconfirmed.length === 0) this.#waitingOf.clear();
   }
 
   #confirm(now: Millis, item: Unconfirmed): void {

@@ -144,6 +144,12 @@ export class Bench {
     this.#drain();
   }
 
+  /** A link with a working path. */
+  linkUp(member: Member, link: number): void {
+    this.input({ kind: "link-up", peer: peerOf(member, link) });
+    this.input({ kind: "path", link, usable: true });
+  }
+
   frame(bytes: Uint8Array): void {
     this.input({ kind: "upcall", upcall: { kind: "frame", bytes } });
   }
