@@ -73,13 +73,22 @@ interface Pending {
   quorumAt: Millis;
 }
 
+/** A write that ended in `exists` while some replicas had not answered yet. */
+interface Mop {
+  readonly own: CheckedRecord;
+  readonly silent: Set<RingAddress>;
+  readonly until: Millis;
+}
+
 /**
  * The requester's side: asks, repeats, counts answers of one view, repairs what it saw to be old.
- * A `create` that lost takes its partial copies back, so that the winner meets no ghosts.
+ * A write that lost takes its partial copies back, so that the winner meets no ghosts.
  */
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #pending = new Map<number, Pending>();
+  /** Counted with #pending against MAX_PENDING. */
+  readonly #mops = new Map<number, Mop>();
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
@@ -98,10 +107,12 @@ export class Coordinator {
     for (const pending of this.#pending.values()) {
       earliest = Math.min(earliest, pending.retryAt, pending.quorumAt + SETTLE_MS);
     }
+    for (const mop of this.#mops.values()) earliest = Math.min(earliest, mop.until);
     return earliest;
   }
 
   timeout(now: Millis): void {
+    for (const [id, mop] of [...this.#mops]) if (now >= mop.until) this.#withdraw(now, id, mop.own);
     for (const pending of [...this.#pending.values()]) {
       if (now >= pending.quorumAt + SETTLE_MS) this.#decide(now, pending);
       if (now < pending.retryAt || !this.#pending.has(pending.id)) continue;
@@ -120,11 +131,15 @@ export class Coordinator {
 
   /** True when somebody still waits for this answer: checking its signature is worth the time. */
   expects(answer: ReplicaAnswer): boolean {
-    return answer.ready && this.#pending.get(answer.request)?.key === answer.key;
+    const { request, key, ready } = answer;
+    const own = this.#mops.get(request)?.own.record;
+    return ready && (this.#pending.get(request)?.key === key || own?.key === key);
   }
 
   accept(now: Millis, id: number, heard: Heard): void {
     const pending = this.#pending.get(id);
+    const mop = this.#mops.get(id);
+    if (mop !== undefined) this.#sweepUp(now, id, mop, heard);
     if (pending === undefined || !heard.view.includes(heard.replica)) return;
     // A set smaller than the members this node knows has not heard of them all: its word is old.
     const known = Math.min(MAX_REPLICAS, this.#options.sync.members.length);
@@ -142,12 +157,12 @@ export class Coordinator {
   }
 
   #start(now: Millis, what: Pick<Pending, "asker" | "key" | "op" | "own">): void {
-    if (this.#pending.size >= MAX_PENDING) {
+    if (this.#pending.size + this.#mops.size >= MAX_PENDING) {
       this.#options.finish(what.asker, what.key, { status: "unavailable" });
       return;
     }
     let id = this.#options.rng.u32();
-    while (this.#pending.has(id)) id = this.#options.rng.u32();
+    while (this.#pending.has(id) || this.#mops.has(id)) id = this.#options.rng.u32();
     const pending: Pending = {
       ...what,
       id,
@@ -253,7 +268,7 @@ export class Coordinator {
     if (pending.op === "create" && !isSettled && rule.compare(own, opponent.checked) < 0) {
       return undefined;
     }
-    if (pending.op === "create") this.#withdraw(now, own);
+    this.#mopUp(now, pending, own, group);
     const { record } = opponent.checked;
     return { status: "exists", record, remainingSeconds: opponent.remainingSeconds };
   }
@@ -262,11 +277,30 @@ export class Coordinator {
     const group = largestGroup(pending.answers.values());
     const own = pending.own;
     const clashed = group && own && bestOpponent(group, own, this.#options.rules) !== undefined;
-    if (clashed && pending.op === "create") this.#withdraw(now, own);
+    if (clashed && pending.op === "create") this.#withdraw(now, pending.id, own);
     this.#finish(pending, { status: "unavailable" });
   }
 
-  #withdraw(now: Millis, own: CheckedRecord): void {
+  /**
+   * The asker was told that another holds the key. A copy that some replica took all the same goes;
+   * replicas that stay silent for a moment are taken to hold one.
+   */
+  #mopUp(now: Millis, pending: Pending, own: CheckedRecord, group: Group): void {
+    const { id } = pending;
+    const silent = new Set(group.view);
+    for (const heard of group.answers) silent.delete(heard.replica);
+    if (countStatus(group, "stored") > 0) this.#withdraw(now, id, own);
+    else if (silent.size > 0) this.#mops.set(id, { own, silent, until: now + SETTLE_MS });
+  }
+
+  #sweepUp(now: Millis, id: number, mop: Mop, heard: Heard): void {
+    mop.silent.delete(heard.replica);
+    if (heard.status === "stored") this.#withdraw(now, id, mop.own);
+    else if (mop.silent.size === 0) this.#mops.delete(id);
+  }
+
+  #withdraw(now: Millis, id: number, own: CheckedRecord): void {
+    this.#mops.delete(id);
     this.write(now, undefined, "put", this.#options.tombstone(own));
   }
 

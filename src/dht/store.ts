@@ -195,13 +195,12 @@ export class Store {
     const slot = this.#slots.get(record.key) ?? { live: undefined, graves: [] };
     const newest = this.#memory.newest(now, memoryName(record));
     const known = slot.graves.find((grave) => isSameSigner(grave, checked));
-    if (newest !== undefined && compareAge(record, newest) <= 0) {
-      const same = known !== undefined && equalBytes(known.digest, checked.digest);
-      if (same) return { status: "stored", held: known, before: known };
-      const live = slot.live !== undefined && isSameSigner(slot.live, checked);
-      return { status: "stale", held: live ? slot.live : known };
+    const live = slot.live !== undefined && isSameSigner(slot.live, checked) ? slot.live : known;
+    const order = newest === undefined ? 1 : compareAge(record, newest);
+    if (order === 0 && known !== undefined && equalBytes(known.digest, checked.digest)) {
+      return { status: "stored", held: known, before: known };
     }
-    const before = slot.live !== undefined && isSameSigner(slot.live, checked) ? slot.live : known;
+    if (order <= 0) return { status: "stale", held: live };
     const held: Held = { ...checked, expiresAt: now + GRAVE_MS, vouchedRenewals: 0 };
     this.#memory.remember(memoryName(record), record, held.expiresAt);
     if (slot.live !== undefined && isSameSigner(slot.live, checked)) {
@@ -211,7 +210,7 @@ export class Store {
     this.#addGrave(slot, held);
     if (slot.live !== undefined || slot.graves.length > 0) this.#slots.set(record.key, slot);
     else this.#slots.delete(record.key);
-    return { status: "stored", held, before };
+    return { status: "stored", held, before: live };
   }
 
   #addGrave(slot: Slot, held: Held): void {

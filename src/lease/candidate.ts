@@ -26,7 +26,7 @@ export function* candidatesOf(
   isFree: (ip: Ip) => boolean,
 ): Generator<Ip> {
   const hosts = subnetSize(range) - 2;
-  const seed = suite.blake2b(8, concat(LABEL, fromHex(client) ?? utf8(client)));
+  const seed = suite.blake2b(16, concat(LABEL, fromHex(client) ?? utf8(client)));
   const view = new DataView(seed.buffer, seed.byteOffset);
   const start = view.getUint32(0, true) % hosts;
   const step = coprimeStep(view.getUint32(4, true), hosts);

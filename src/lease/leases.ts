@@ -113,7 +113,7 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
       isAlone,
       isJoined: () => this.#phase === "joined",
       leaseCount: () => this.#claims.size,
-      onLost: (claim, hold, loss) => this.#lose(claim, hold, loss),
+      onLost: (_claim, hold, loss) => this.#lose(hold, loss),
     });
     this.#searcher = new Searcher({
       desk: this.#desk,
@@ -266,7 +266,7 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
     });
   }
 
-  #lose(claim: Claim, hold: Hold, loss: Loss): void {
+  #lose(hold: Hold, loss: Loss): void {
     const { client, mac, ip } = hold.lease;
     const { reason, winner } = loss;
     this.#claims.delete(client);
