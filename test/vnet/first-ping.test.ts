@@ -91,7 +91,7 @@ describe("first ping", () => {
 
   it("an entry is published only when a path leads to the peer", () => {
     const bench = start();
-    linkUp(bench, peerOf(B, 7));
+    bench.input({ kind: "link-up", peer: peerOf(B, 7) });
     bench.take();
     bench.frame(arpRequest(IP_B));
     expect(forwards(bench)).toEqual([]);
