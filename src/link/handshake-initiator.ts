@@ -55,6 +55,7 @@ interface Attempt {
   readonly cookies: Map<string, Uint8Array>;
   readonly startedAt: Millis;
   tries: number;
+  sentAt: Millis;
   nextAt: Millis;
   confirming:
     | { readonly peer: RingAddress; readonly channel: Channel; readonly message3: Uint8Array }
@@ -104,6 +105,7 @@ export class HandshakeInitiator {
       cookies: new Map(),
       startedAt: now,
       tries: 0,
+      sentAt: now,
       nextAt: now,
       confirming: undefined,
     };
@@ -176,6 +178,7 @@ export class HandshakeInitiator {
       this.#attempts.delete(attempt.index);
       return;
     }
+    const roundTripMs = now - attempt.sentAt;
     const body = emitHandshake3({
       sender: attempt.index,
       receiver: message.value.sender,
@@ -192,6 +195,7 @@ export class HandshakeInitiator {
       receive: attempt.index,
       send: message.value.sender,
       channel,
+      roundTripMs,
     };
     this.#out.push({ kind: "done", request: attempt.request, result });
   }
@@ -252,6 +256,7 @@ export class HandshakeInitiator {
   #repeat(now: Millis, attempt: Attempt): void {
     const gapMs = GAPS_MS[Math.min(attempt.tries, GAPS_MS.length - 1)] ?? 0;
     attempt.tries++;
+    attempt.sentAt = now;
     attempt.nextAt = now + jitter(this.#self.options.rng, gapMs, GAP_JITTER);
     if (attempt.confirming !== undefined) return this.#sendMessage3(attempt);
     attempt.nextAt = Math.min(attempt.nextAt, attempt.startedAt + ASKING_MS);

@@ -116,6 +116,7 @@ export class HandshakeResponder {
       receive: entry.index,
       send: entry.peerIndex,
       channel,
+      roundTripMs: 0,
     };
     this.#out.push({ kind: "done", result });
   }

@@ -4,6 +4,7 @@ import type { Cipher, ReceiverIndex, SocketIndex } from "../base/engine.ts";
 import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
+import type { Millis } from "../base/time.ts";
 import { type ClusterKeys, handshakePrologue } from "../crypto/cluster-keys.ts";
 import type { Identity } from "../crypto/identity.ts";
 import { appendMacs } from "../crypto/mac.ts";
@@ -51,6 +52,8 @@ export interface HandshakeResult {
   readonly send: ReceiverIndex;
   /** The way the peer's last message came. */
   readonly channel: Channel;
+  /** At the initiator: from its last message 1 to the answer; 0 at the responder. */
+  readonly roundTripMs: Millis;
 }
 
 export interface SelfOptions {
@@ -66,6 +69,14 @@ export interface SelfOptions {
   readonly hasAes: boolean;
 }
 
+/** Where we may be found as of now: changes with every link. */
+export interface OwnWhereabouts {
+  whereabouts(): {
+    readonly endpoints: readonly Endpoint[];
+    readonly relays: readonly RingAddress[];
+  };
+}
+
 /** Capability bits of this version: none are defined yet. */
 const CAPABILITIES = 0;
 
@@ -73,12 +84,12 @@ export class HandshakeSelf {
   readonly options: SelfOptions;
   readonly #prologue: Uint8Array;
   readonly #ciphers: number;
-  candidates: readonly Endpoint[] = [];
-  relays: readonly RingAddress[] = [];
+  readonly #own: OwnWhereabouts;
   wallSeconds = 0;
 
-  constructor(options: SelfOptions) {
+  constructor(options: SelfOptions, own: OwnWhereabouts) {
     this.options = options;
+    this.#own = own;
     this.#prologue = handshakePrologue(options.keys.networkId);
     this.#ciphers = CIPHER_BIT_CHACHA | (options.hasAes ? CIPHER_BIT_AES : 0);
   }
@@ -108,6 +119,7 @@ export class HandshakeSelf {
   /** The payload for a peer at the other end of `channel`. */
   payload(channel: Channel): Uint8Array {
     const { certificate, boot, digest } = this.options;
+    const { endpoints: candidates, relays } = this.#own.whereabouts();
     return emitHandshakePayload({
       minorVersion: MINOR_VERSION,
       capabilities: CAPABILITIES,
@@ -117,8 +129,8 @@ export class HandshakeSelf {
       ciphers: this.#ciphers,
       certificate,
       ...(channel.kind === "socket" ? { observed: channel.endpoint } : {}),
-      candidates: this.candidates,
-      relays: this.relays,
+      candidates,
+      relays,
     });
   }
 

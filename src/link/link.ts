@@ -51,6 +51,9 @@ export const PATHLESS_MS: Millis = 30_000;
 const SPARE_RELAY_MS = 10_000;
 const NEAR_PERIOD_MS = 3_000;
 const FAR_PERIOD_MS = 10_000;
+/** A round-trip time is told again when it changed by both of these. */
+const RTT_NEWS_MS = 2;
+const RTT_NEWS_FRACTION = 0.25;
 /** `silent` is said at most this often. */
 const SILENT_AGAIN_MS = 3_000;
 /** Rekeys without an answer before a whole handshake is tried. */
@@ -113,6 +116,7 @@ export class Link {
   #releaseRelaysAt: Millis = NEVER;
   #pathlessAt: Millis;
   #rekeys = 0;
+  #saidRttMs: number | undefined;
 
   constructor(now: Millis, options: LinkOptions) {
     const { suite, rng, peer, role } = options;
@@ -185,7 +189,9 @@ export class Link {
     if (channel.kind === "socket") {
       this.paths.addProven(now, channel.socket, channel.endpoint);
     }
-    this.paths.addCandidates(now, facts.candidates);
+    // The peer starts when message 3 reaches it; over the ring that is half a round trip from now.
+    const delayMs = channel.kind === "ring" ? result.roundTripMs / 2 : 0;
+    this.paths.addCandidates(now, facts.candidates, delayMs);
     this.paths.hurry(now);
     this.#drainPaths(now);
   }
@@ -337,7 +343,7 @@ export class Link {
         return this.#finishRekey(now, message);
       case "candidates":
         this.relayHints = message.relays;
-        this.paths.addCandidates(now, message.endpoints);
+        this.paths.addCandidates(now, message.endpoints, 0);
         if (!this.paths.hasDirect) this.paths.startRound(now);
         if (message.answer) this.#out.push({ kind: "want-candidates", answer: false });
         return;
@@ -372,6 +378,7 @@ export class Link {
     if (tookMs === undefined) return;
     this.#rtt.observe(tookMs);
     this.#out.push({ kind: "heard" });
+    this.#sayRttChange();
     if (ack.observed !== undefined && from !== undefined) {
       this.#out.push({ kind: "reflexive", socket, endpoint: ack.observed });
     }
@@ -508,7 +515,18 @@ export class Link {
   sayPath(): void {
     const { address, id: link } = this;
     const path = this.paths.view();
-    this.#out.push({ kind: "path", link, address, path, rttMs: this.paths.rttMs });
+    const rttMs = this.paths.rttMs;
+    this.#saidRttMs = rttMs;
+    this.#out.push({ kind: "path", link, address, path, rttMs });
+  }
+
+  #sayRttChange(): void {
+    const [rttMs, saidMs] = [this.paths.rttMs, this.#saidRttMs];
+    if (rttMs === undefined) return;
+    const changeMs = saidMs === undefined ? rttMs : Math.abs(rttMs - saidMs);
+    const isNews =
+      saidMs === undefined || changeMs > Math.max(RTT_NEWS_MS, saidMs * RTT_NEWS_FRACTION);
+    if (isNews) this.sayPath();
   }
 
   #unanswered(now: Millis, since: Millis): void {

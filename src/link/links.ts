@@ -2,9 +2,8 @@
  * All links of a node: the dispatch between the engine, the layers above, and the parts that each do
  * one thing.
  *
- *      connect ----> handshake-initiator --\
- *      message 1 --> handshake-responder ---+--> Link (transport, paths, keys) <--> engine session
- *      routed  ----/                              \--> relays (circuits as origin, relay, target)
+ *      connect, datagrams, routed --> handshakes --> Link (transport, paths, keys) <--> session
+ *                                                      \--> relays (as origin, relay, target)
  */
 import type { DropReason } from "../base/drop-reason.ts";
 import type { EngineCommand, SessionId, Upcall } from "../base/engine.ts";
@@ -18,13 +17,16 @@ import type { ClusterKeys } from "../crypto/cluster-keys.ts";
 import type { Identity } from "../crypto/identity.ts";
 import type { Membership } from "../crypto/membership.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
-import { parseHandshake1 } from "../wire/handshake.ts";
 import { MAX_RELAY_HINTS } from "../wire/handshake-payload.ts";
-import { DATAGRAM_TYPES } from "../wire/message-type.ts";
 import { DropCounters } from "./drop-counters.ts";
-import { type ConnectRequest, type FreshLinks, HandshakeInitiator } from "./handshake-initiator.ts";
-import { HandshakeResponder } from "./handshake-responder.ts";
-import { type Channel, type HandshakeResult, HandshakeSelf } from "./handshake-self.ts";
+import type { ConnectRequest, FreshLinks } from "./handshake-initiator.ts";
+import {
+  type Channel,
+  type HandshakeResult,
+  HandshakeSelf,
+  type OwnWhereabouts,
+} from "./handshake-self.ts";
+import { Handshakes } from "./handshakes.ts";
 import { Link, type LinkOutput } from "./link.ts";
 import type {
   ConnectTarget,
@@ -60,8 +62,6 @@ export const SUSPEND_GAP_MS: Millis = 5_000;
 const TRAFFIC_MS = 4_000;
 /** Changes of our own candidates are told together. */
 const ANNOUNCE_MS = 1_000;
-/** The lower address keeps the initiator's role for this long; then any handshake is welcome. */
-const KEEP_ROLE_MS = 1_000;
 /** As long as handshakes that began together may take to end. */
 const FRESH_MS = 5_000;
 /** Endpoints of a peer that are worth a datagram when its link is renewed. */
@@ -85,7 +85,9 @@ export interface LinksOptions {
 
 type Timer = "traffic" | "announce";
 
-export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, FreshLinks {
+export class Links
+  implements Machine<LinksInput, LinksOutput>, DirectLinks, FreshLinks, OwnWhereabouts
+{
   readonly #options: LinksOptions;
   readonly #out = new Outbox<LinksOutput>();
   readonly #drops = new DropCounters();
@@ -93,8 +95,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
   readonly #byAddress = new Map<RingAddress, Link>();
   readonly #self: HandshakeSelf;
   readonly #own = new OwnCandidates();
-  readonly #initiator: HandshakeInitiator;
-  readonly #responder: HandshakeResponder;
+  readonly #handshakes: Handshakes;
   readonly #relays: Relays;
   readonly #timers = new TimerTable<Timer>();
   #deadline: Millis = NEVER;
@@ -103,14 +104,13 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
 
   constructor(options: LinksOptions) {
     this.#options = options;
-    this.#self = new HandshakeSelf({ ...options, rng: options.rng.fork("handshake") });
-    this.#initiator = new HandshakeInitiator({
+    this.#self = new HandshakeSelf({ ...options, rng: options.rng.fork("handshake") }, this);
+    this.#handshakes = new Handshakes({
       self: this.#self,
       sockets: options.sockets,
       drops: this.#drops,
       links: this,
     });
-    this.#responder = new HandshakeResponder(this.#self, this.#drops);
     const rng = options.rng.fork("relays");
     this.#relays = new Relays({ self: options.address, rng, links: this, drops: this.#drops });
   }
@@ -148,6 +148,10 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
     return links.map(({ id: link, address }) => ({ link, address }));
   }
 
+  whereabouts(): { endpoints: readonly Endpoint[]; relays: readonly RingAddress[] } {
+    return { endpoints: this.#own.list(), relays: this.#relayHints() };
+  }
+
   isFresh(now: Millis, address: RingAddress, boot: bigint): boolean {
     const link = this.#byAddress.get(address);
     return link !== undefined && link.peer.boot === boot && now - link.keyedAt < FRESH_MS;
@@ -168,7 +172,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
       case "connect":
         return this.#connect(now, { to: input.to, role: input.role, isRenewal: false });
       case "routed-handshake":
-        return this.#receiveRouted(now, input.source, input.bytes);
+        return this.#handshakes.receive(now, { kind: "ring", address: input.source }, input.bytes);
       case "send":
         return this.#send(now, input);
       case "set-role":
@@ -183,8 +187,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
   }
 
   #timeout(now: Millis): void {
-    this.#initiator.timeout(now);
-    this.#responder.timeout(now);
+    this.#handshakes.timeout(now);
     this.#relays.timeout(now);
     for (const link of this.#links.values()) if (link.deadline() <= now) link.timeout(now);
     for (const timer of this.#timers.takeExpired(now)) {
@@ -209,12 +212,11 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
 
   #connect(now: Millis, request: ConnectRequest): void {
     const { to } = request;
-    this.#refreshSelf();
     if (to.kind === "address") {
       if (to.address === this.#options.address) return this.#fail(request, "self");
       if (!request.isRenewal && this.#byAddress.has(to.address)) return;
     } else if (this.#isLinkedAt(to.endpoint)) return;
-    this.#initiator.start(now, request);
+    this.#handshakes.start(now, request);
   }
 
   #isLinkedAt(endpoint: Endpoint): boolean {
@@ -246,7 +248,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
     switch (upcall.kind) {
       case "datagram": {
         const { socket, from: endpoint, bytes } = upcall;
-        return this.#receiveHandshake(now, { kind: "socket", socket, endpoint }, bytes);
+        return this.#handshakes.receive(now, { kind: "socket", socket, endpoint }, bytes);
       }
       case "control":
         return this.#links.get(upcall.session)?.receiveControl(now, upcall);
@@ -266,47 +268,6 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
       case "held":
         return;
     }
-  }
-
-  #receiveRouted(now: Millis, source: RingAddress, bytes: Uint8Array): void {
-    // Both asked each other: the lower address stays the initiator.
-    const askingSince = this.#initiator.askingSince(source);
-    const isKeepingRole = askingSince !== undefined && now - askingSince < KEEP_ROLE_MS;
-    const isFirst = bytes[0] === DATAGRAM_TYPES["handshake-1"];
-    if (isFirst && isKeepingRole && this.#options.address < source) return;
-    this.#receiveHandshake(now, { kind: "ring", address: source }, bytes);
-  }
-
-  #receiveHandshake(now: Millis, channel: Channel, bytes: Uint8Array): void {
-    switch (bytes[0]) {
-      case DATAGRAM_TYPES["handshake-1"]:
-        return this.#receive1(now, channel, bytes);
-      case DATAGRAM_TYPES["handshake-2"]:
-        this.#refreshSelf();
-        return this.#initiator.receive2(now, channel, bytes);
-      case DATAGRAM_TYPES["handshake-3"]:
-        return this.#responder.receive3(now, channel, bytes);
-      case DATAGRAM_TYPES.cookie:
-        if (channel.kind !== "socket") return this.#drops.count("unknown-type");
-        return this.#initiator.receiveCookie(now, channel.endpoint, bytes);
-      case DATAGRAM_TYPES["version-refused"]:
-        return this.#initiator.receiveRefusal(bytes);
-      default:
-        return this.#drops.count("unknown-type");
-    }
-  }
-
-  #receive1(now: Millis, channel: Channel, bytes: Uint8Array): void {
-    const message = parseHandshake1(bytes);
-    if (message.ok && this.#initiator.recognise(message.value.noise)) return;
-    this.#refreshSelf();
-    this.#responder.receive1(now, channel, bytes);
-  }
-
-  /** What our handshake payloads say of us, as of now. */
-  #refreshSelf(): void {
-    this.#self.candidates = this.#own.list();
-    this.#self.relays = this.#relayHints();
   }
 
   /** Direct neighbours through which others may reach us, near ones first. */
@@ -332,7 +293,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
       return;
     }
     const endpoint = channel.kind === "socket" ? channel.endpoint : undefined;
-    this.#initiator.settle(facts.address, endpoint);
+    this.#handshakes.settle(facts.address, endpoint);
     link.relayHints = facts.relays;
     link.install(now, result);
     if (existing === undefined) this.#attachEarlyRelays(now, link);
@@ -426,16 +387,11 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
 
   #drainHandshakes(now: Millis): boolean {
     let isBusy = false;
-    for (let out = this.#initiator.poll(); out !== undefined; out = this.#initiator.poll()) {
+    for (let out = this.#handshakes.poll(); out !== undefined; out = this.#handshakes.poll()) {
       isBusy = true;
       if (out.kind === "send") this.#sendHandshake(out.channel, out.bytes);
       else if (out.kind === "done") this.#complete(now, out.result, out.request);
       else if (!out.request.isRenewal) this.#fail(out.request, out.reason);
-    }
-    for (let out = this.#responder.poll(); out !== undefined; out = this.#responder.poll()) {
-      isBusy = true;
-      if (out.kind === "send") this.#sendHandshake(out.channel, out.bytes);
-      else this.#complete(now, out.result, undefined);
     }
     return isBusy;
   }
@@ -460,7 +416,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
       case "moved":
         return this.#moved(now, link);
       case "heard":
-        return this.#initiator.confirm(link.address);
+        return this.#handshakes.confirm(link.address);
       case "renew":
         return this.#renew(now, link);
       case "reopened":
@@ -469,7 +425,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
         this.#wantsTraffic = true;
         return;
       case "want-candidates":
-        return link.announce(now, this.#announcement(), out.answer);
+        return link.announce(now, this.whereabouts(), out.answer);
       case "ended":
         return this.#end(now, link, out.reason, false);
       case "reflexive":
@@ -532,14 +488,10 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
   }
 
   #announceAll(now: Millis): void {
-    const own = this.#announcement();
+    const own = this.whereabouts();
     for (const link of this.#links.values()) {
       if (link.paths.view().kind !== "none") link.announce(now, own, false);
     }
-  }
-
-  #announcement(): { endpoints: readonly Endpoint[]; relays: readonly RingAddress[] } {
-    return { endpoints: this.#own.list(), relays: this.#relayHints() };
   }
 
   #sendHandshake(channel: Channel, bytes: Uint8Array): void {
@@ -565,8 +517,7 @@ export class Links implements Machine<LinksInput, LinksOutput>, DirectLinks, Fre
 
   #earliest(): Millis {
     let earliest = Math.min(
-      this.#initiator.deadline(),
-      this.#responder.deadline(),
+      this.#handshakes.deadline(),
       this.#relays.deadline(),
       this.#timers.deadline(),
     );

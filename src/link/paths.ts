@@ -104,6 +104,8 @@ export class Paths {
   #active: Path | undefined;
   #periodMs: Millis;
   #nextProbe: number;
+  /** When the candidates are tried next. */
+  #tryAt: Millis = NEVER;
   #roundAt: Millis = NEVER;
   #roundGapMs: Millis = FIRST_ROUND_MS;
   lossFraction = 0;
@@ -119,7 +121,7 @@ export class Paths {
   }
 
   deadline(): Millis {
-    let earliest = this.#roundAt;
+    let earliest = Math.min(this.#roundAt, this.#tryAt);
     for (const path of this.#paths.values()) {
       earliest = Math.min(earliest, path.schedule.deadline());
       if (path === this.#active) earliest = Math.min(earliest, path.size.deadline());
@@ -196,12 +198,16 @@ export class Paths {
     return this.#active?.index;
   }
 
-  /** Where the peer says it may be found: tried at once. */
-  addCandidates(now: Millis, endpoints: readonly Endpoint[]): void {
+  /**
+   * Where the peer says it may be found. A probe that reaches an unguarded NAT before its owner sent
+   * anything spoils the port for this pair, so `delayMs` lets the peer hear of us first.
+   */
+  addCandidates(now: Millis, endpoints: readonly Endpoint[], delayMs: Millis): void {
     for (const endpoint of endpoints) {
       this.#keepCandidate(socketFor(endpoint, this.#options.sockets), endpoint);
     }
-    this.#tryCandidates(now);
+    this.#tryAt = now + delayMs;
+    if (delayMs === 0) this.#tryCandidates(now);
     if (!this.hasDirect) this.#roundAt = Math.min(this.#roundAt, now + this.#roundGapMs);
   }
 
@@ -278,6 +284,7 @@ export class Paths {
 
   timeout(now: Millis): void {
     if (this.#roundAt <= now) this.#nextRound(now);
+    if (this.#tryAt <= now) this.#tryCandidates(now);
     this.#runAll(now);
   }
 
@@ -286,7 +293,8 @@ export class Paths {
     this.#roundAt = this.hasDirect ? NEVER : now + this.#roundGapMs;
     if (this.hasDirect) return;
     this.#out.push({ kind: "round" });
-    this.#tryCandidates(now);
+    // The peer hears of this round over the relay, half a round trip from now.
+    this.#tryAt = now + (this.rttMs ?? 0) / 2;
   }
 
   #runAll(now: Millis): void {
@@ -380,6 +388,7 @@ export class Paths {
   }
 
   #tryCandidates(now: Millis): void {
+    this.#tryAt = NEVER;
     for (const candidate of [...this.#candidates]) {
       const { socket, endpoint } = candidate;
       if (this.#direct(socket, endpoint) !== undefined) continue;
