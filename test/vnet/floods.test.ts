@@ -135,7 +135,8 @@ describe("flood", () => {
         const arrived = net.run();
         expect(arrived).toEqual(arrived.map((_, i) => (i === from || i === dead ? 0 : 1)));
       }),
-      { numRuns: 40 },
+      // The example needs a stand-in that hands the range on to a node nearer to the dead one.
+      { numRuns: 40, examples: [[1_000, 17]] },
     );
   });
 
@@ -340,11 +341,12 @@ describe("range split", () => {
 describe("window", () => {
   it("agrees with a plain list of what was seen", () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(2_000), { maxLength: 400 }), (sequences) => {
+      fc.property(fc.array(fc.integer({ min: -300, max: 40 }), { maxLength: 400 }), (steps) => {
         const window = new FloodWindow();
         const seen = new Map<number, number>();
         let newest = -1;
-        for (const sequence of sequences) {
+        for (const step of steps) {
+          const sequence = Math.max(0, newest + step);
           const count = seen.get(sequence) ?? 0;
           const isOld = sequence <= newest - FloodWindow.SIZE;
           const expected =
