@@ -22,6 +22,8 @@ import { gapOf } from "./size-estimate.ts";
 
 /** Answers to a question name nodes that are tried at once: an attempt and a little more. */
 const RUMOUR_LIFE_MS = 8_000;
+/** Near neighbours repeat theirs within five seconds; an older list may name the dead. */
+const LIST_LIFE_MS = 6_000;
 /** Several answers at once. */
 const RUMOURS_MAX = 128;
 
@@ -101,10 +103,11 @@ export class Lists {
     }
   }
 
-  /** Every node somebody we are linked to vouches for, and fresh rumours. */
+  /** Every node that somebody we are linked to vouched for lately, and fresh rumours. */
   evidence(now: Millis): Map<RingAddress, Evidence> {
     const found = new Map<RingAddress, Evidence>(this.#rumours.current(now));
     for (const link of this.#options.links.usable()) {
+      if (link.listAt + LIST_LIFE_MS < now) continue;
       for (const { address, endpoints } of link.list?.entries ?? []) {
         if (address !== this.#options.self && !found.has(address)) {
           found.set(address, { endpoints, asked: false });

@@ -1,0 +1,120 @@
+import { describe, expect, it } from "vitest";
+import { SeededRng } from "../../src/base/rng.ts";
+import { Attempts } from "../../src/ring/attempts.ts";
+import { ContactBook } from "../../src/ring/contact-book.ts";
+import { Expiring } from "../../src/ring/expiring.ts";
+import { HandshakeGate } from "../../src/ring/handshake-gate.ts";
+import { clockwiseFrom, sidesOf } from "../../src/ring/near-set.ts";
+import { estimateSize, gapOf } from "../../src/ring/size-estimate.ts";
+import { evenAddresses, VirtualNet } from "./virtual-net.ts";
+
+describe("near set", () => {
+  it("turns the order so that it starts clockwise of self", () => {
+    expect(clockwiseFrom(5n, [1n, 9n, 5n, 7n, 1n])).toEqual([7n, 9n, 1n]);
+    expect(clockwiseFrom(9n, [1n, 2n])).toEqual([1n, 2n]);
+    expect(clockwiseFrom(0n, [])).toEqual([]);
+  });
+
+  it("four a side, the same nodes on both sides in small rings", () => {
+    const all = Array.from({ length: 11 }, (_, i) => BigInt(i));
+    expect(sidesOf(0n, all).successors).toEqual([1n, 2n, 3n, 4n]);
+    expect(sidesOf(0n, all).predecessors).toEqual([10n, 9n, 8n, 7n]);
+    expect(sidesOf(1n, [2n, 3n])).toEqual({ successors: [2n, 3n], predecessors: [3n, 2n] });
+  });
+});
+
+describe("size estimate", () => {
+  it("is exact up to nine members and on an even ring", () => {
+    for (const count of [1, 2, 8, 9, 50, 1_000]) {
+      const all = evenAddresses(count);
+      const self = all[0] ?? 0n;
+      expect(estimateSize(self, sidesOf(self, all), [])).toBe(count);
+    }
+  });
+
+  it("averages gaps: the whole ring's gaps give the true size, zeros do not count", () => {
+    const net = new VirtualNet({ seed: 3 });
+    const all = Array.from({ length: 100 }, () => net.randomAddress());
+    const gaps = all.map((one) => gapOf(one, sidesOf(one, all)));
+    const self = all[0] ?? 0n;
+    const estimate = estimateSize(self, sidesOf(self, all), [...gaps, 0n, 0n]);
+    expect(Math.abs(estimate - 100)).toBeLessThan(10);
+  });
+});
+
+describe("contact book", () => {
+  it("stays bounded whatever is put in, keeps the near ones and known endpoints", () => {
+    const net = new VirtualNet({ seed: 9 });
+    const book = new ContactBook(0n);
+    for (let i = 1n; i <= 8n; i++) book.note(i, "near", [{ ip: "192.0.2.1", port: Number(i) }]);
+    for (let i = 0; i < 5_000; i++) book.note(net.randomAddress(), "", []);
+    expect(book.size).toBeLessThanOrEqual(256);
+    expect(book.addresses().filter((one) => one <= 8n).length).toBe(8);
+    book.note(3n, "near", []);
+    expect(book.endpointsOf(3n)).toEqual([{ ip: "192.0.2.1", port: 3 }]);
+    book.note(0n, "self", []);
+    book.forget(3n);
+    expect(book.endpointsOf(3n)).toEqual([]);
+    expect(book.addresses()).not.toContain(0n);
+  });
+});
+
+describe("expiring facts", () => {
+  it("end on time, and the oldest makes room", () => {
+    const facts = new Expiring<string>(2);
+    facts.set(1n, "a", 10);
+    facts.set(2n, "b", 20);
+    expect(facts.has(9, 1n)).toBe(true);
+    expect(facts.has(10, 1n)).toBe(false);
+    facts.set(3n, "c", 30);
+    expect(facts.current(0).map(([address]) => address)).toEqual([2n, 3n]);
+    expect(facts.get(25, 2n)).toBeUndefined();
+  });
+});
+
+describe("attempts", () => {
+  it("fail after their patience, back off, and forget what nobody pursues", () => {
+    const attempts = new Attempts();
+    const pass = (now: number): boolean => {
+      attempts.beginPass();
+      const due = attempts.pursue(now, 1n, 500);
+      attempts.endPass(now);
+      return due;
+    };
+    expect(pass(0)).toBe(false);
+    expect(attempts.deadline()).toBe(500);
+    expect(pass(500)).toBe(true);
+    expect(pass(600)).toBe(false);
+    expect(attempts.deadline()).toBe(6_500);
+    expect(pass(6_500)).toBe(false);
+    expect(attempts.failuresOf(1n)).toBe(1);
+    expect(attempts.deadline()).toBe(8_500);
+    expect(pass(8_500)).toBe(true);
+    attempts.beginPass();
+    attempts.endPass(100_000);
+    expect(attempts.failuresOf(1n)).toBe(0);
+  });
+});
+
+describe("handshake gate", () => {
+  it("admits a burst, then ten a second, per link", () => {
+    const gate = new HandshakeGate();
+    const admitted = (now: number, link: number): number =>
+      Array.from({ length: 100 }, () => gate.admit(now, link)).filter(Boolean).length;
+    expect(admitted(0, 1)).toBe(64);
+    expect(admitted(0, 2)).toBe(64);
+    expect(admitted(1_000, 1)).toBe(10);
+  });
+
+  it("is not emptied by random draws of time", () => {
+    const gate = new HandshakeGate();
+    const rng = new SeededRng(2);
+    let now = 0;
+    let refused = 0;
+    for (let i = 0; i < 1_000; i++) {
+      now += 100 + (rng.u32() % 100);
+      if (!gate.admit(now, 1)) refused++;
+    }
+    expect(refused).toBe(0);
+  });
+});
