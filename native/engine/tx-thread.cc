@@ -83,6 +83,8 @@ bool TxThread::readTap() {
       return false;
     }
     counters_.tapFramesIn.add();
+    // A command given before the frame came counts before the frame.
+    if (thread_.mailbox().pending()) readMail();
     const size_t size = static_cast<size_t>(bytes);
     if (size < prefix + etherHeaderBytes) {
       counters_.drop(DropReason::shortFrame);
