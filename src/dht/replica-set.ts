@@ -15,7 +15,7 @@ import type { RingView } from "../ring/ring.ts";
 const SIDE = 2;
 export const MAX_REPLICAS = 2 * SIDE + 1;
 
-/** A majority of the set: any two of them share a member. */
+/** A majority of the set; every two majorities share a member. */
 export function quorumOf(members: number): number {
   return Math.floor(members / 2) + 1;
 }

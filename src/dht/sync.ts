@@ -27,8 +27,11 @@ const NEWCOMER_MS = 2_000;
 const MAX_NEWCOMERS = 8;
 /** After the ring has been quiet this long, others hold what is no longer this node's. */
 const DROP_AFTER_MS = 300_000;
-/** A page's records: with certificates it stays far below 64 KiB, the largest control message. */
-const PAGE_BYTES = 24_576;
+/**
+ * A page is full from here on; the key that fills it adds at most four records of 4.6 KB, and the
+ * payload of a routed envelope carries 32,768 bytes.
+ */
+const PAGE_BYTES = 12_288;
 
 type SyncRequest = Extract<DhtRequest, { op: "sync" }>;
 

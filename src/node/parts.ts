@@ -8,6 +8,7 @@ import { Membership } from "../crypto/membership.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import { Dht } from "../dht/dht.ts";
 import { Leases } from "../lease/leases.ts";
+import { leaseRule } from "../lease/winner.ts";
 import { Links } from "../link/links.ts";
 import { Ring } from "../ring/ring.ts";
 import { Vnet } from "../vnet/vnet.ts";
@@ -50,7 +51,12 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       hasAes: config.hasAes,
     }),
     ring: new Ring({ self: own.address, rng: rng.fork("ring") }),
-    dht: new Dht({ ...who, rng: rng.fork("dht"), certificate: own.bytes }),
+    dht: new Dht({
+      ...who,
+      rng: rng.fork("dht"),
+      certificate: own.bytes,
+      rules: { lease: leaseRule({ ...who, range: config.range, claims: config.claims }) },
+    }),
     leases: new Leases({
       ...who,
       ...space,
