@@ -340,8 +340,12 @@ describe("range split", () => {
 
 describe("window", () => {
   it("agrees with a plain list of what was seen", () => {
+    const ahead = { weight: 5, arbitrary: fc.integer({ min: 1, max: 6 }) };
+    const behind = { weight: 4, arbitrary: fc.integer({ min: -40, max: 0 }) };
+    const far = { weight: 1, arbitrary: fc.integer({ min: -600, max: 300 }) };
+    const anyStep = fc.oneof(ahead, behind, far);
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: -300, max: 40 }), { maxLength: 400 }), (steps) => {
+      fc.property(fc.array(anyStep, { minLength: 300, maxLength: 900 }), (steps) => {
         const window = new FloodWindow();
         const seen = new Map<number, number>();
         let newest = -1;
