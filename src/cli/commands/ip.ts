@@ -16,7 +16,12 @@ export const ipCommand: Command = {
       throw new WeftError("unknown-peer", `no peer is called ${node}: \`weft peers\` lists them`);
     }
     const ip = node === status.name ? status.lease?.ip : peer?.ip;
-    if (ip === undefined) return EXIT.negative;
+    if (ip === undefined) {
+      context.terminal.err(
+        `weft: no address of ${node} is known here: ask again once it is online\n`,
+      );
+      return EXIT.negative;
+    }
     print(context.terminal, outputOptions(context.args), { name: node, ip }, () => `${ip}\n`);
     return EXIT.ok;
   },

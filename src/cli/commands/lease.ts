@@ -50,7 +50,10 @@ async function list(context: CommandContext) {
 
 async function showOwn(context: CommandContext) {
   const { lease } = (await ask(context, "lease")) as unknown as { lease?: LeaseStatus };
-  if (lease === undefined) return EXIT.negative;
+  if (lease === undefined) {
+    context.terminal.err("weft: this node has no lease: `weft status` says why\n");
+    return EXIT.negative;
+  }
   print(context.terminal, outputOptions(context.args), { lease }, () =>
     renderBlock([
       ["Address", `${lease.ip}/${lease.prefix}`],

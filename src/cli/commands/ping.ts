@@ -93,5 +93,7 @@ function summary(context: CommandContext, sent: number, replies: readonly Pong[]
     times.length === 0
       ? ""
       : `, min ${millisText(Math.min(...times))}, mean ${millisText(mean)}, max ${millisText(Math.max(...times))}`;
-  context.terminal.out(`${sent} sent, ${replies.length} replies${figures}\n`);
+  context.terminal.out(
+    `${sent} sent, ${replies.length} ${replies.length === 1 ? "reply" : "replies"}${figures}\n`,
+  );
 }

@@ -1,0 +1,346 @@
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Agent } from "../../src/agent/agent.ts";
+import { controlAnswers } from "../../src/agent/agent-requests.ts";
+import { ControlServer } from "../../src/agent/control-server.ts";
+import { Metrics } from "../../src/agent/metrics.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { runCli } from "../../src/cli/run-cli.ts";
+import { bytesText, millisText, percentText, printable, renderTable } from "../../src/cli/table.ts";
+import type { Terminal } from "../../src/cli/terminal.ts";
+import { EVENT, FakeMachine, KEY, STATUS } from "../agent/fake-machine.ts";
+
+let machine = new FakeMachine();
+let agent: Agent;
+let control: ControlServer;
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command line in this process; folders are the fake machine's own. */
+async function weft(line: string, given: Partial<Terminal> = {}): Promise<Ran> {
+  let out = "";
+  let err = "";
+  const terminal: Terminal = {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    outIsTty: false,
+    errIsTty: false,
+    columns: 100,
+    uid: 1_000,
+    hostname: "Alpha.example.org",
+    cwd: machine.folder,
+    interrupted: new AbortController().signal,
+    ...given,
+    env: {
+      HOME: machine.folder,
+      WEFT_CONFIG_DIR: join(machine.folder, "etc"),
+      WEFT_RUN_DIR: join(machine.folder, "run"),
+      ...given.env,
+    },
+  };
+  const code = await runCli(
+    line.split(" ").filter((word) => word !== ""),
+    terminal,
+  );
+  return { code, out: hidden(out), err: hidden(err) };
+}
+
+/** Folder and process id differ from run to run. */
+function hidden(text: string): string {
+  return text
+    .replaceAll(machine.folder, "DIR")
+    .replace(/\bpid("?): \d+/, "pid$1: 1")
+    .replace(/\bloopLagMs("?): [\d.]+/, "loopLagMs$1: 0");
+}
+
+async function startAgent(): Promise<void> {
+  agent = machine.agent();
+  await agent.start();
+  agent.run();
+  const metrics = new Metrics({
+    counters: () => agent.counters(),
+    status: () => agent.status(),
+    totals: () => agent.traffic.totals,
+    journal: agent.journal,
+  });
+  control = new ControlServer(
+    join(machine.folder, "run/lab.sock"),
+    controlAnswers(agent, "9.9.9", metrics),
+  );
+  await control.listen();
+}
+
+describe("asking a running agent", () => {
+  beforeAll(async () => {
+    machine = new FakeMachine();
+    await startAgent();
+    machine.say({ kind: "event", event: EVENT });
+  });
+  afterAll(() => {
+    control.close();
+    agent.stop();
+    machine.remove();
+  });
+
+  it.each([
+    "status",
+    "status -o yaml",
+    "peers",
+    "list --no-header",
+    "peers -o wide",
+    "ip",
+    "ip --peer beta",
+    "lease list",
+    "lease show",
+    "ring",
+    "journal -n 5",
+    "ping beta -c 1",
+    "ping beta -c 1 --json",
+  ])("weft %s", async (line) => {
+    const ran = await weft(line);
+    expect(ran.err).toBe("");
+    expect(ran.code).toBe(0);
+    expect(ran.out).toMatchSnapshot();
+  });
+
+  it("JSON is versioned, and the same for the alias", async () => {
+    const [status, alias] = [await weft("status --json"), await weft("show lab -o json")];
+    const parsed = JSON.parse(status.out);
+    expect(parsed).toMatchObject({
+      version: 1,
+      name: "alpha",
+      lease: { ip: "10.117.0.10" },
+      peers: [{ name: "gamma" }, { name: "beta" }],
+    });
+    expect(alias.out.replace(/"uptimeMs": \d+/, "")).toBe(
+      status.out.replace(/"uptimeMs": \d+/, ""),
+    );
+  });
+
+  it("health lines begin with ! and carry colour only on a terminal without NO_COLOR", async () => {
+    machine.node.current = { ...STATUS, state: "degraded", health: ["a\u001b[31mb: do this"] };
+    const line = "! a?[31mb: do this";
+    expect((await weft("status")).out.split("\n")).toContain(line);
+    expect((await weft("status", { outIsTty: true })).out).toContain(
+      `\u001b[33m${line}\u001b[0m\n`,
+    );
+    expect((await weft("status", { outIsTty: true, env: { NO_COLOR: "1" } })).out).not.toContain(
+      "\u001b",
+    );
+    machine.node.current = STATUS;
+  });
+
+  it("wait answers at once when enough are there, and 6 when not", async () => {
+    expect(await weft("wait --nodes 3")).toMatchObject({ code: 0, out: "3 nodes\n" });
+    expect(await weft("wait --nodes 4 --timeout 0")).toMatchObject({
+      code: 6,
+      err: "weft: 3 of 4 nodes in time, state online: `weft status` says what is missing\n",
+    });
+  });
+
+  it("up is idempotent: a running agent is only shown", async () => {
+    expect(await weft("up --config DIR/lab.yaml".replace("DIR", machine.folder))).toMatchObject({
+      code: 0,
+      out: "lab: 10.117.0.10/16 on weft-lab, 2 peers, online\n",
+    });
+  });
+
+  it("up waits no longer than it was told", async () => {
+    machine.node.current = {
+      ...STATUS,
+      state: "joining",
+      lease: undefined,
+      health: ["no bootstrap endpoint answers: check it"],
+    };
+    expect(await weft(`up --timeout 0 --config ${machine.folder}/lab.yaml`)).toMatchObject({
+      code: 6,
+      err: "weft: no address in time, state joining (no bootstrap endpoint answers: check it): the agent goes on trying; `weft status` follows it\n",
+    });
+    machine.node.current = STATUS;
+  });
+
+  it("an interrupt ends what waits with 130", async () => {
+    const interrupt = new AbortController();
+    setTimeout(() => interrupt.abort(), 50);
+    expect((await weft("peers --watch", { interrupted: interrupt.signal })).code).toBe(130);
+    expect(await weft("wait --nodes 9", { interrupted: interrupt.signal })).toMatchObject({
+      code: 130,
+      err: "weft: interrupted\n",
+    });
+  });
+
+  it("a missing answer has the code of its kind", async () => {
+    expect(await weft("ping nobody")).toMatchObject({
+      code: 7,
+      err: "weft: nobody has that name\n",
+    });
+    expect(await weft("ip --peer nobody")).toMatchObject({ code: 7 });
+    expect(await weft("ip --peer gamma")).toMatchObject({ code: 1, out: "" });
+    expect(await weft("lease show --ip 10.117.0.99")).toMatchObject({ code: 7 });
+    expect(await weft(`dht get ${"0".repeat(40)}`)).toMatchObject({ code: 7 });
+    expect(await weft("dht get 00")).toMatchObject({
+      code: 2,
+      err: "weft: a key has 40 hex digits\n",
+    });
+    expect(await weft("lease show --ip x")).toMatchObject({ code: 2 });
+  });
+});
+
+describe("without an agent", () => {
+  beforeEach(() => {
+    machine = new FakeMachine();
+  });
+  afterEach(() => machine.remove());
+
+  it("init writes a checked file once, 0600, with a fresh key", async () => {
+    const first = await weft("init lab --bootstrap seed.example:9,192.0.2.1 --range 10.9.0.0/16");
+    expect([first.code, first.err]).toEqual([0, ""]);
+    const file = join(machine.folder, "etc/lab.yaml");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(
+      hidden(readFileSync(file, "utf8")).replace(/secret: \S+/, "secret: KEY"),
+    ).toMatchSnapshot();
+    expect(first.out).toMatchSnapshot();
+    const before = readFileSync(file, "utf8");
+    expect(await weft("init lab")).toMatchObject({
+      code: 5,
+      err: "weft: DIR/etc/lab.yaml exists: its key may be in use, so it stays; remove it yourself or choose another name\n",
+    });
+    expect(readFileSync(file, "utf8")).toBe(before);
+    expect(await weft("config check lab")).toMatchObject({
+      code: 0,
+      out: "DIR/etc/lab.yaml: ok\n",
+      err: "",
+    });
+    await weft("init other --out other.yaml");
+    expect(readFileSync(join(machine.folder, "other.yaml"), "utf8")).not.toContain(
+      /secret: (\S+)/.exec(before)?.[1] ?? "-",
+    );
+  });
+
+  it("init refuses values that no file could hold", async () => {
+    expect(await weft("init Lab")).toMatchObject({
+      code: 2,
+      err: 'weft: NAME: "Lab" is no network name: use 1 to 32 of a-z 0-9 and -\n',
+    });
+    expect((await weft("init lab --range 10.9.0.1/16")).err).toMatch(
+      /^weft: --range: "10\.9\.0\.1\/16" is no IPv4 range/,
+    );
+  });
+
+  it("config show names origins and hides the key", async () => {
+    await weft("init lab");
+    const ran = await weft("config show --origin --mtu 1400", { env: { WEFT_LOG: "debug" } });
+    expect(ran.code).toBe(0);
+    // The columns are as wide as the folder's name, which is the machine's.
+    expect(ran.out.replace(/ +/g, " ")).toMatchSnapshot();
+    const key =
+      /secret: (\S+)/.exec(readFileSync(join(machine.folder, "etc/lab.yaml"), "utf8"))?.[1] ?? "";
+    for (const form of ["json", "yaml", "table"])
+      expect((await weft(`config show -o ${form}`)).out).not.toContain(key);
+  });
+
+  it("config check warns of variables and nodes that mean nothing", async () => {
+    await weft("init lab");
+    expect((await weft("config check", { env: { WEFT_LISEN: "1" } })).err).toBe(
+      "weft: warning: WEFT_LISEN is no variable of weft: correct or unset it\n",
+    );
+  });
+
+  it("several mistakes are several lines", async () => {
+    mkdirSync(join(machine.folder, "etc"));
+    writeFileSync(join(machine.folder, "etc/lab.yaml"), `secret: ${KEY}\nlisen: 1\nmtu: 1\n`, {
+      mode: 0o600,
+    });
+    const ran = await weft("config check");
+    expect(ran.code).toBe(5);
+    expect(
+      ran.err.split("\n").filter((line) => line.startsWith("weft: DIR/etc/lab.yaml:")),
+    ).toHaveLength(2);
+  });
+
+  it("chooses the only network, and asks when there are several", async () => {
+    expect(await weft("status")).toMatchObject({
+      code: 5,
+      err: "weft: no network in DIR/etc: make one with `weft init NAME`, or name a file with --config\n",
+    });
+    await weft("init lab");
+    expect((await weft("status")).err).toBe(
+      "weft: no agent runs behind DIR/run/lab.sock: start it with `weft up`\n",
+    );
+    await weft("init two");
+    expect(await weft("status")).toMatchObject({
+      code: 2,
+      err: "weft: several networks (lab, two): name one, or set WEFT_NETWORK\n",
+    });
+    expect(await weft("status", { env: { WEFT_NETWORK: "two" } })).toMatchObject({ code: 3 });
+    expect(await weft("status two")).toMatchObject({ code: 3 });
+  });
+
+  it("down without agent is no failure", async () => {
+    await weft("init lab");
+    expect(await weft("down")).toMatchObject({ code: 0, out: "lab: no agent ran\n" });
+    expect(await weft("leave")).toMatchObject({ code: 3 });
+  });
+
+  it("wrong usage is 2, with a hint", async () => {
+    expect(await weft("staus")).toMatchObject({ code: 2, out: "" });
+    expect((await weft("staus")).err).toContain("status");
+    expect((await weft("")).code).toBe(2);
+    expect((await weft("status --frob")).code).toBe(2);
+    expect((await weft("config frob")).code).toBe(2);
+    expect((await weft("peers -o xml")).code).toBe(2);
+    expect((await weft("up lab --secret x")).code).toBe(2);
+  });
+
+  it("help names every verb, and version is short", async () => {
+    const help = await weft("--help");
+    expect(help.code).toBe(0);
+    for (const command of COMMANDS)
+      expect(help.out).toContain(`weft ${command.name.split(" ")[0]}`);
+    expect((await weft("version")).out).toMatch(/^weft \d+\.\d+\.\d+ \(node v/);
+    expect((await weft("up --help")).out).toContain("--foreground");
+  });
+});
+
+describe("tables", () => {
+  it("align figures right, show - for unknown, and let no control character through", () => {
+    const rows = [
+      { a: "x\u001b[2J", n: 5 },
+      { a: undefined, n: 1_000 },
+    ];
+    const columns = [
+      { title: "A", value: (row: (typeof rows)[0]) => row.a },
+      { title: "N", align: "right" as const, value: (row: (typeof rows)[0]) => row.n },
+    ];
+    expect(renderTable(columns, rows, true)).toBe("A         N\nx?[2J     5\n-      1000\n");
+    expect(renderTable(columns, [], false)).toBe("");
+    expect(printable("a\nb\u009bc")).toBe("a?b?c");
+  });
+
+  it("figures", () => {
+    expect([undefined, 0.123, 9.999, 12.34, 123.4].map(millisText)).toEqual([
+      undefined,
+      "0.12 ms",
+      "10.00 ms",
+      "12.3 ms",
+      "123 ms",
+    ]);
+    expect([0, 1_023, 1_536, 2 ** 40].map(bytesText)).toEqual([
+      "0 B",
+      "1023 B",
+      "1.5 KiB",
+      "1.0 TiB",
+    ]);
+    expect([0, 0.015, 0.5, 1].map(percentText)).toEqual(["0%", "1.5%", "50%", "100%"]);
+  });
+});

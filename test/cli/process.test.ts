@@ -1,0 +1,63 @@
+/** The command as a process of its own: exit codes and streams as a shell sees them. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, it } from "vitest";
+
+const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "weft-cli-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function weft(...words: readonly string[]) {
+  const env = {
+    PATH: process.env["PATH"],
+    HOME: folder,
+    WEFT_CONFIG_DIR: join(folder, "etc"),
+    WEFT_RUN_DIR: join(folder, "run"),
+    WEFT_STATE_DIR: join(folder, "state"),
+  };
+  const ran = spawnSync(process.execPath, ["--import", "tsx", MAIN, ...words], {
+    encoding: "utf8",
+    env,
+    timeout: 20_000,
+  });
+  return { code: ran.status, out: ran.stdout, err: ran.stderr.replaceAll(folder, "DIR") };
+}
+
+describe("exit codes of the process", () => {
+  it("0 with the answer on standard output", () => {
+    expect(weft("init", "lab")).toMatchObject({ code: 0, err: "" });
+  });
+
+  it("2 for wrong usage, one line on standard error", () => {
+    const ran = weft("status", "--frob");
+    expect([ran.code, ran.out]).toEqual([2, ""]);
+    expect(ran.err).toMatch(/^weft: .*frob.*: see weft --help\n$/);
+  });
+
+  it("3 when no agent runs", () => {
+    expect(weft("peers", "lab")).toEqual({
+      code: 3,
+      out: "",
+      err: "weft: no agent runs behind DIR/run/lab.sock: start it with `weft up`\n",
+    });
+  });
+
+  it("5 for a file with a mistake", () => {
+    writeFileSync(join(folder, "bad.yaml"), "frob: 1\n", { mode: 0o600 });
+    const ran = weft("up", "--config", join(folder, "bad.yaml"));
+    expect(ran.code).toBe(5);
+    expect(ran.err).toMatch(/^weft: DIR\/bad\.yaml:1:1: unknown key frob: did you mean \w+\?\n/);
+  });
+
+  it("a detached agent's failure becomes the starter's, with the agent's own line", () => {
+    writeFileSync(join(folder, "state"), "in the way");
+    const ran = weft("up", "lab");
+    expect(ran).toMatchObject({ code: 4, out: "" });
+    expect(ran.err).toMatch(
+      /^weft: DIR\/state\/lab cannot be made \(E\w+\): run as root, or set --state-dir\n$/,
+    );
+  });
+});
