@@ -93,6 +93,9 @@ export class Links
   readonly #drops = new DropCounters();
   readonly #links = new Map<LinkId, Link>();
   readonly #byAddress = new Map<RingAddress, Link>();
+  /** Links that this input reached: only these can have outputs or other deadlines. */
+  readonly #touched = new Set<Link>();
+  readonly #deadlines = new Map<LinkId, Millis>();
   readonly #self: HandshakeSelf;
   readonly #own = new OwnCandidates();
   readonly #handshakes: Handshakes;
@@ -176,11 +179,11 @@ export class Links
       case "send":
         return this.#send(now, input);
       case "set-role":
-        return this.#links.get(input.link)?.setRole(now, input.role);
+        return this.#use(input.link)?.setRole(now, input.role);
       case "path-broken":
-        return this.#links.get(input.link)?.breakPath(now);
+        return this.#use(input.link)?.breakPath(now);
       case "close": {
-        const link = this.#links.get(input.link);
+        const link = this.#use(input.link);
         if (link !== undefined) this.#end(now, link, input.reason, true);
       }
     }
@@ -189,7 +192,7 @@ export class Links
   #timeout(now: Millis): void {
     this.#handshakes.timeout(now);
     this.#relays.timeout(now);
-    for (const link of this.#links.values()) if (link.deadline() <= now) link.timeout(now);
+    for (const [id, at] of this.#deadlines) if (at <= now) this.#use(id)?.timeout(now);
     for (const timer of this.#timers.takeExpired(now)) {
       if (timer === "traffic") this.#wantsTraffic = true;
       else this.#announceAll(now);
@@ -235,7 +238,7 @@ export class Links
   }
 
   #send(now: Millis, input: Extract<LinksInput, { kind: "send" }>): void {
-    const link = this.#links.get(input.link);
+    const link = this.#use(input.link);
     if (link !== undefined) return link.send(now, input);
     this.#drops.count("no-path");
     const { owner, token, reliable } = input;
@@ -251,16 +254,16 @@ export class Links
         return this.#handshakes.receive(now, { kind: "socket", socket, endpoint }, bytes);
       }
       case "control":
-        return this.#links.get(upcall.session)?.receiveControl(now, upcall);
+        return this.#use(upcall.session)?.receiveControl(now, upcall);
       case "keys-confirmed":
-        return this.#links.get(upcall.session)?.keysConfirmed(now, upcall.receive);
+        return this.#use(upcall.session)?.keysConfirmed(now, upcall.receive);
       case "endpoint":
-        return this.#links.get(upcall.session)?.seenAt(now, upcall);
+        return this.#use(upcall.session)?.seenAt(now, upcall);
       case "rekey-due":
-        return this.#links.get(upcall.session)?.beginRekey(now);
+        return this.#use(upcall.session)?.beginRekey(now);
       case "traffic":
         for (const traffic of upcall.sessions) {
-          this.#links.get(traffic.session)?.noteTraffic(now, traffic);
+          this.#use(traffic.session)?.noteTraffic(now, traffic);
         }
         return;
       case "miss":
@@ -294,6 +297,7 @@ export class Links
     }
     const endpoint = channel.kind === "socket" ? channel.endpoint : undefined;
     this.#handshakes.settle(facts.address, endpoint);
+    this.#touched.add(link);
     link.relayHints = facts.relays;
     link.install(now, result);
     if (existing === undefined) this.#attachEarlyRelays(now, link);
@@ -352,6 +356,7 @@ export class Links
   #end(now: Millis, link: Link, reason: string, tellPeer: boolean): void {
     if (this.#links.get(link.id) !== link) return;
     this.#links.delete(link.id);
+    this.#deadlines.delete(link.id);
     this.#byAddress.delete(link.address);
     this.#relays.linkLost(now, link.id, true);
     for (const { via, label } of link.paths.relays) this.#relays.release(via, label);
@@ -373,16 +378,30 @@ export class Links
   #settle(now: Millis): void {
     for (let isIdle = false; !isIdle; ) {
       isIdle = !this.#drainHandshakes(now);
-      for (const link of [...this.#links.values()]) {
-        if (this.#drainLink(now, link)) isIdle = false;
-      }
+      for (const link of this.#touched) if (this.#drainLink(now, link)) isIdle = false;
       if (this.#drainRelays(now)) isIdle = false;
     }
+    for (const link of this.#touched) {
+      if (this.#links.get(link.id) === link) this.#deadlines.set(link.id, link.deadline());
+    }
+    this.#touched.clear();
     if (!this.#wantsTraffic) return;
     this.#wantsTraffic = false;
     if (this.#links.size === 0) return;
     this.#engine({ op: "report-traffic" });
     this.#timers.set("traffic", now + TRAFFIC_MS);
+  }
+
+  #use(id: LinkId): Link | undefined {
+    const link = this.#links.get(id);
+    if (link !== undefined) this.#touched.add(link);
+    return link;
+  }
+
+  #useAddress(address: RingAddress): Link | undefined {
+    const link = this.#byAddress.get(address);
+    if (link !== undefined) this.#touched.add(link);
+    return link;
   }
 
   #drainHandshakes(now: Millis): boolean {
@@ -444,18 +463,18 @@ export class Links
           this.#engine(out.command);
           break;
         case "send":
-          this.#links.get(out.link)?.sendLink(now, out.message);
+          this.#use(out.link)?.sendLink(now, out.message);
           break;
         case "opened": {
           const { peer, via, viaAddress, label } = out.end;
-          this.#byAddress.get(peer)?.addRelay(now, via, viaAddress, label);
+          this.#useAddress(peer)?.addRelay(now, via, viaAddress, label);
           break;
         }
         case "closed":
-          this.#byAddress.get(out.end.peer)?.removeRelay(now, out.end.via, out.end.label);
+          this.#useAddress(out.end.peer)?.removeRelay(now, out.end.via, out.end.label);
           break;
         case "failed":
-          this.#byAddress.get(out.peer)?.relayFailed(now);
+          this.#useAddress(out.peer)?.relayFailed(now);
           break;
       }
     }
@@ -490,6 +509,7 @@ export class Links
   #announceAll(now: Millis): void {
     const own = this.whereabouts();
     for (const link of this.#links.values()) {
+      this.#touched.add(link);
       if (link.paths.view().kind !== "none") link.announce(now, own, false);
     }
   }
@@ -521,7 +541,7 @@ export class Links
       this.#relays.deadline(),
       this.#timers.deadline(),
     );
-    for (const link of this.#links.values()) earliest = Math.min(earliest, link.deadline());
+    for (const at of this.#deadlines.values()) if (at < earliest) earliest = at;
     return earliest;
   }
 }
