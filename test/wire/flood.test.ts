@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { emitFlood, emitFloodBody, type Flood, parseFlood } from "../../src/wire/flood.ts";
@@ -45,6 +46,11 @@ describe("flood", () => {
     expect(spaced(emitFloodBody(FLOOD.body))).toBe(SIGNED);
     expect(spaced(emitFlood(FLOOD))).toBe(GOLDEN);
     expect(parseFlood(hex(GOLDEN))).toEqual({ ok: true, value: FLOOD });
+  });
+
+  it("docs/WIRE.md shows the golden bytes", () => {
+    const document = readFileSync(new URL("../../docs/WIRE.md", import.meta.url), "utf8");
+    expect(document.replace(/\s+/g, " ")).toContain(GOLDEN.replace(/\s+/g, " "));
   });
 
   it("decode(encode(x)) = x", () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { FilterEntry } from "../../src/base/engine.ts";
@@ -32,6 +33,11 @@ describe("own records", () => {
       ok: true,
       value: { sequence: 7, entries: ENTRIES },
     });
+  });
+
+  it("docs/WIRE.md shows the golden bytes", () => {
+    const document = readFileSync(new URL("../../docs/WIRE.md", import.meta.url), "utf8");
+    expect(document.replace(/\s+/g, " ")).toContain(GOLDEN.replace(/\s+/g, " "));
   });
 
   it("decode(encode(x)) = x", () => {
