@@ -1,4 +1,5 @@
 /** One end of real-tap.test.ts, run inside its namespace: side 0 pings and serves, side 1 answers. */
+import { deepStrictEqual as deepEqual } from "node:assert";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -107,10 +108,10 @@ async function untilPeerAnswers(): Promise<void> {
 /** The public Tap on an interface of its own. */
 function checkTap(): void {
   const tap = Tap.open({ name: "weftest", mtu: 1_280, mac: "02:00:00:00:00:33", up: true });
-  if (tap.mtu !== 1_280 || tap.mac !== "02:00:00:00:00:33") throw new Error("Tap is not as asked");
+  deepEqual([tap.name, tap.mtu, tap.mac], ["weftest", 1_280, "02:00:00:00:00:33"]);
   tap.setMtu(1_400);
-  if (tap.mtu !== 1_400) throw new Error("setMtu did nothing");
-  tap.write(new Uint8Array(60).fill(0xff));
+  deepEqual(tap.mtu, 1_400);
+  deepEqual(tap.write(new Uint8Array(60).fill(0xff)), true);
   tap.setCarrier(false);
   tap.setCarrier(true);
   tap.close();
