@@ -16,6 +16,7 @@ import {
   type RingAddress,
 } from "../base/ring-address.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
+import { type RecordRule, VERSION_RULE } from "../dht/record-rule.ts";
 import type { DhtRecord } from "../wire/record.ts";
 
 export interface MacFacts {
@@ -53,4 +54,21 @@ export function parseMacRecord(record: DhtRecord): Parsed<MacFacts> {
   if (!reader.ok) return dropped("truncated");
   if (!reader.finished()) return dropped("trailing-bytes");
   return parsed({ mac, holder, holderKey: record.signer });
+}
+
+/** For the DHT's door: the key is the MAC's, the holder is the signer. */
+export function macRule(suite: CryptoSuite, networkId: Uint8Array): RecordRule {
+  return {
+    ...VERSION_RULE,
+    inspect(record, signer, wallSeconds) {
+      const facts = parseMacRecord(record);
+      if (!facts.ok) return facts;
+      const isRight =
+        facts.value.holder === signer.address &&
+        record.key === macKey(suite, networkId, facts.value.mac);
+      return isRight
+        ? VERSION_RULE.inspect(record, signer, wallSeconds)
+        : dropped("foreign-record");
+    },
+  };
 }

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { macFromBytes } from "../../src/base/net.ts";
-import { emitMacBody, macKey, parseMacRecord } from "../../src/vnet/mac-record.ts";
+import type { Signer } from "../../src/dht/record-rule.ts";
+import { emitMacBody, macKey, macRule, parseMacRecord } from "../../src/vnet/mac-record.ts";
 import type { DhtRecord } from "../../src/wire/record.ts";
 import { suite } from "../support/suite.ts";
 import { spaced } from "../support/vectors.ts";
@@ -52,6 +53,18 @@ describe("MAC record", () => {
         expect(typeof parseMacRecord(record(bytes)).ok).toBe("boolean");
       }),
     );
+  });
+
+  it("the DHT's rule wants the right key and the signer as holder", () => {
+    const networkId = new Uint8Array(16).fill(1);
+    const rule = macRule(suite, networkId);
+    const key = macKey(suite, networkId, "02:00:00:00:00:01");
+    const good = { ...record(emitMacBody("02:00:00:00:00:01", 3n)), key };
+    const signer = (address: bigint): Signer => ({ address }) as Signer;
+    expect(rule.inspect(good, signer(3n), 0).ok).toBe(true);
+    expect(rule.inspect(good, signer(4n), 0).ok).toBe(false);
+    expect(rule.inspect({ ...good, key: 5n }, signer(3n), 0).ok).toBe(false);
+    expect(rule.inspect({ ...good, body: new Uint8Array(3) }, signer(3n), 0).ok).toBe(false);
   });
 
   it("keys of two networks differ", () => {
