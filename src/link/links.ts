@@ -9,7 +9,7 @@ import type { DropReason } from "../base/drop-reason.ts";
 import type { EngineCommand, SessionId, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import { type Endpoint, endpointText, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, endpointText } from "../base/net.ts";
 import { addressText, type RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
@@ -223,11 +223,7 @@ export class Links
   }
 
   #isLinkedAt(endpoint: Endpoint): boolean {
-    for (const link of this.#links.values()) {
-      const path = link.paths.view();
-      if (path.kind !== "direct" || !link.paths.hasDirect) continue;
-      if (sameEndpoint(path.endpoint, endpoint)) return true;
-    }
+    for (const link of this.#links.values()) if (link.paths.worksAt(endpoint)) return true;
     return false;
   }
 

@@ -174,7 +174,17 @@ export class Paths {
   addProven(now: Millis, socket: SocketIndex, endpoint: Endpoint): void {
     this.#keepCandidate(socket, endpoint);
     const path = this.#direct(socket, endpoint) ?? this.#addDirect(now, socket, endpoint, true);
-    if (path !== undefined) this.#succeed(now, path, true);
+    if (path !== undefined) this.#succeed(now, path);
+    // A renewal: if the peer moved here, the active path stays silent and this one takes over.
+    if (path !== this.#active) this.#active?.schedule.hurry(now);
+  }
+
+  /** Whether some path to this endpoint answers. */
+  worksAt(endpoint: Endpoint): boolean {
+    for (const { to, isGood } of this.#paths.values()) {
+      if (isGood && to.kind === "direct" && sameEndpoint(to.endpoint, endpoint)) return true;
+    }
+    return false;
   }
 
   /** The peer's probe came this way: if ours does not work yet, now is the time (RFC 8445, 7.3.1.4). */
@@ -278,7 +288,7 @@ export class Paths {
     if (padTo !== undefined && path.size.answered(now, padTo)) this.#writePath(path);
     // The peer may have moved here: then the active path stays silent and this one takes over.
     if (path.isRoaming && !path.isGood) this.#active?.schedule.hurry(now);
-    this.#succeed(now, path, false);
+    this.#succeed(now, path);
     return now - sentAt;
   }
 
@@ -339,16 +349,14 @@ export class Paths {
     this.#tryCandidates(now);
   }
 
-  #succeed(now: Millis, path: Path, isMove: boolean): void {
+  #succeed(now: Millis, path: Path): void {
     path.isGood = true;
     path.lastAckAt = now;
     if (path === this.#active && path.to.kind === "direct") this.#roundAt = NEVER;
     path.schedule.setGaps(LIVE_GAPS_MS);
     path.schedule.setPeriod(now, path === this.#active ? this.#periodMs : SPARE_PERIOD_MS);
     path.schedule.answered(now);
-    if (path === this.#active) return;
-    if (isMove && path.to.kind === "direct") this.#activate(now, path);
-    else this.#choose(now);
+    if (path !== this.#active) this.#choose(now);
   }
 
   /** Active = the best good path; a silent active one stays until another works. */

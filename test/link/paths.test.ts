@@ -238,3 +238,28 @@ describe("the schedule of probes", () => {
     expect(schedule.deadline()).toBe(7_100);
   });
 });
+
+describe("a repeated connect", () => {
+  it("to an endpoint of a working link sends nothing; elsewhere it does not disturb the path", () => {
+    const world = new World();
+    const lan: Endpoint = { ip: "10.0.0.2", port: 4_000 };
+    const outside: Endpoint = { ip: "198.51.100.2", port: 4_000 };
+    const [a, b] = [world.add("a"), world.add("b", { endpoint: lan })];
+    const find = world.find.bind(world);
+    world.find = (endpoint) => (endpoint.ip === outside.ip ? b : find(endpoint));
+    a.connect(lan);
+    world.run(10_000);
+    const paths = a.of("path").length;
+    const datagrams = world.datagrams;
+    a.connect(lan);
+    expect(world.datagrams).toBe(datagrams);
+    for (let i = 0; i < 20; i++) {
+      a.connect(outside);
+      world.run(15_000);
+    }
+    expect(a.of("path")).toHaveLength(paths);
+    expect(a.of("link-up")).toHaveLength(1);
+    expect(b.of("link-up")).toHaveLength(1);
+    expectTalk(world, a, b);
+  });
+});
