@@ -54,8 +54,8 @@ void RxThread::onControl(const Arrival& arrival, RxSession& session,
     message = body.subspan(lengthBytes, length);
   }
   session.shared->controlBytesIn.add(message.size());
-  // Without padding an empty message is a keepalive; a padded one is a probe and still news.
-  if (message.empty()) return;
+  // Bare, an empty message is a keepalive; padded to a length it is a probe, and news.
+  if (message.empty() && !descriptor.member) return;
   ControlUpcall upcall;
   upcall.session = session.id;
   upcall.path = pathOf(arrival, session);

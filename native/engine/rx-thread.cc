@@ -176,7 +176,8 @@ void RxThread::onData(const Arrival& arrival, std::span<uint8_t> datagram) {
   if (session.next.get() == owner.keys && sessions_.confirm(owner)) {
     push(KeysConfirmedUpcall{session.id, header.receiver});
   }
-  noticeEndpoint(arrival, session, opened.newest);
+  const bool newest = opened.newest && owner.keys != session.previous.get();
+  noticeEndpoint(arrival, session, newest);
   const size_t innerBytes = datagram.size() - wire::dataHeaderBytes - wire::tagBytes;
   onOpened(arrival, session, datagram.subspan(wire::dataHeaderBytes, innerBytes));
 }

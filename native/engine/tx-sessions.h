@@ -58,7 +58,7 @@ class TxSessions {
     uint64_t next = UINT64_MAX;
     for (auto& [id, session] : sessions_) {
       const PathState* path = session->paths.active();
-      if (path == nullptr || path->keepaliveMs == 0) continue;
+      if (path == nullptr || path->keepaliveMs == 0 || keysOf(*session) == nullptr) continue;
       if (session->lastSentMs + path->keepaliveMs <= nowMs) {
         due(*session);
         session->lastSentMs = nowMs;  // also when it could not be sent: try again an interval later
