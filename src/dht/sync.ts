@@ -21,10 +21,12 @@ const SIDES = 4;
 const ASK_AGAIN_MS = 500;
 /** Comparing digests costs a few hundred bytes a peer: often enough to outlive two lost messages. */
 const REPAIR_MS = 30_000;
-/** How long a node counts someone who asked to sync as a member before the ring says so. */
-const NEWCOMER_MS = 2_000;
-/** More than join between two views at one place of the ring. */
-const MAX_NEWCOMERS = 8;
+/** How long a peer's question counts as news about the ring before the ring itself tells. */
+const HERALD_MS = 3_000;
+/** The eight neighbours, and as many who join at one place of the ring at one time. */
+const MAX_HERALDS = 16;
+/** One silent neighbour does not keep a newcomer waiting once this many others have answered. */
+const ENOUGH_HEARD = 4;
 /** After the ring has been quiet this long, others hold what is no longer this node's. */
 const DROP_AFTER_MS = 300_000;
 /**
@@ -61,6 +63,12 @@ interface Pull {
   done: boolean;
 }
 
+/** The view of a peer that may soon answer by it. */
+interface Herald {
+  readonly members: readonly RingAddress[];
+  readonly until: Millis;
+}
+
 /**
  * Keeps a replica's range complete. With every change of the view the node asks all its neighbours
  * for what it should hold by its new view; the same question every 30 s is the repair.
@@ -70,9 +78,11 @@ interface Pull {
  *
  *   in old, and any new quorum still meets any old one     ready
  *   in old, but the set shrank too fast for that           ready after all others answered
- *   not in old                                             ready after a quorum of the others that
- *                                                          were complete answered, or all of them
+ *   not in old                                             ready after all neighbours answered, or
+ *                                                          all but one of five or more
  *
+ * Who answered such a question (a herald's) speaks from then on only for the replica set that the
+ * herald sees, or not at all: nothing is accepted behind the back of those who just read.
  * So an acknowledged write is known to some ready member of each later quorum.
  */
 export class Sync {
@@ -84,10 +94,11 @@ export class Sync {
   #lone = false;
   /** Members when the last round was complete; undefined: never yet. */
   #settled: RingAddress[] | undefined;
-  #newcomers = new Map<RingAddress, Millis>();
-  #pulls = new Map<RingAddress, Pull>();
+  /** Peers whose last question showed another view than ours. */
+  readonly #heralds = new Map<RingAddress, Herald>();
+  readonly #pulls = new Map<RingAddress, Pull>();
   /** Who answered a whole round since the view changed; true: it was complete itself. */
-  #heard = new Map<RingAddress, boolean>();
+  readonly #heard = new Map<RingAddress, boolean>();
   #round = 0;
   #changedAt: Millis = 0;
 
@@ -110,12 +121,14 @@ export class Sync {
     const changed = !sameSet(members, this.#members);
     this.#members = members;
     this.#stable = view.stable;
-    for (const member of members) this.#newcomers.delete(member);
     if (changed) {
       this.#changedAt = now;
       this.#heard.clear();
-      this.#startRound(now);
+      this.#pulls.clear();
     }
+    // A joiner that sees one distant member yet must not make it doubt its own replica sets.
+    const mayAsk = view.stable || this.#settled !== undefined;
+    if (mayAsk && this.#pulls.size < members.length - 1) this.#startRound(now);
     this.#settle();
     return changed;
   }
@@ -140,19 +153,23 @@ export class Sync {
   replicaState(now: Millis, key: RingAddress): ReplicaState {
     const view = replicasOf(this.#effectiveMembers(now), key);
     const isMember = view.includes(this.#options.self);
-    return { view, isMember, ready: isMember && this.#isReady(key, view) };
+    const ready = isMember && !this.#isContested(key, view) && this.#isReady(key, view);
+    return { view, isMember, ready };
   }
 
   /** A peer asks for what it should hold by its own view, given in the request. */
   serve(now: Millis, request: SyncRequest): SyncPage {
-    this.#welcome(now, request.requester);
-    const shared = this.#sharedWith(now, request.members, request.requester);
+    this.#note(now, request.requester, request.members);
+    const { requester, members } = request;
+    const shared = this.#sharedWith(now, members, requester);
+    const all = this.#heldFor(now, members, requester);
     const head = { form: "page", request: request.request, key: request.key } as const;
     const informed = this.#isInformed();
-    if (request.key === 0n && equalBytes(digestOf(shared), request.digest)) {
+    const isSame = all.length === shared.length && equalBytes(digestOf(shared), request.digest);
+    if (request.key === 0n && isSame) {
       return { ...head, informed, same: true, next: undefined, carried: [] };
     }
-    return { ...head, informed, same: false, ...cutPage(now, shared, request.key) };
+    return { ...head, informed, same: false, ...cutPage(now, all, request.key) };
   }
 
   /** A page this node asked for. @returns true when it may have made a key ready */
@@ -184,8 +201,9 @@ export class Sync {
     } else if (!this.#stable) {
       return false;
     }
-    const informed = answered.filter((member) => this.#heard.get(member) === true);
-    return answered.length === others.length || informed.length >= quorumOf(others.length);
+    const silent = this.#members.length - 1 - this.#heard.size;
+    const someoneKnows = [...this.#heard.values()].includes(true);
+    return silent === 0 || (silent === 1 && this.#heard.size >= ENOUGH_HEARD && someoneKnows);
   }
 
   /** Complete: all neighbours were heard since the last change of view. */
@@ -202,22 +220,33 @@ export class Sync {
     }
   }
 
-  /** Whoever syncs will answer by a view with itself in it: from now on so does this node. */
-  #welcome(now: Millis, peer: RingAddress): void {
-    if (this.#members.includes(peer)) return;
-    if (this.#newcomers.size >= MAX_NEWCOMERS && !this.#newcomers.has(peer)) return;
-    this.#newcomers.set(peer, now + NEWCOMER_MS);
+  /** Whoever syncs will answer by its own view: remember where it differs from ours. */
+  #note(now: Millis, peer: RingAddress, members: readonly RingAddress[]): void {
+    for (const [known, { until }] of this.#heralds) if (until <= now) this.#heralds.delete(known);
+    this.#heralds.delete(peer);
+    if (sameSet(members, this.#members) || this.#heralds.size >= MAX_HERALDS) return;
+    this.#heralds.set(peer, { members, until: now + HERALD_MS });
   }
 
+  /** The ring's members and those who, by their own word, are about to be. */
   #effectiveMembers(now: Millis): RingAddress[] {
-    if (this.#newcomers.size === 0) return this.#members;
-    for (const [peer, until] of this.#newcomers) if (until <= now) this.#newcomers.delete(peer);
-    return windowAround(this.#options.self, [...this.#members, ...this.#newcomers.keys()], SIDES);
+    for (const [peer, { until }] of this.#heralds) if (until <= now) this.#heralds.delete(peer);
+    if (this.#heralds.size === 0) return this.#members;
+    return windowAround(this.#options.self, [...this.#members, ...this.#heralds.keys()], SIDES);
+  }
+
+  /** A peer counts itself among the key's replicas, in another set than this node sees. */
+  #isContested(key: RingAddress, view: readonly RingAddress[]): boolean {
+    for (const [peer, { members }] of this.#heralds) {
+      const theirs = replicasOf(members, key);
+      if (theirs.includes(peer) && !sameSet(theirs, view)) return true;
+    }
+    return false;
   }
 
   #startRound(now: Millis): void {
     this.#round = this.#options.rng.u32();
-    this.#pulls = new Map();
+    this.#pulls.clear();
     for (const peer of this.#members) {
       if (peer === this.#options.self) continue;
       const pull: Pull = { cursor: 0n, askedAt: now, done: false };
@@ -265,14 +294,18 @@ export class Sync {
     }
   }
 
-  /** What both this node and a peer should hold, by the given members; ascending by key. */
+  /** What both this node and a peer should hold, by the given members. */
   #sharedWith(now: Millis, members: readonly RingAddress[], peer: RingAddress): Held[] {
-    const { store, self } = this.#options;
-    const keys: RingAddress[] = [];
-    for (const key of store.keys()) {
-      const replicas = replicasOf(members, key);
-      if (replicas.includes(peer) && replicas.includes(self)) keys.push(key);
-    }
+    const held = this.#heldFor(now, members, peer);
+    return held.filter(({ record }) =>
+      replicasOf(members, record.key).includes(this.#options.self),
+    );
+  }
+
+  /** What this node has and a peer should hold, ascending by key. */
+  #heldFor(now: Millis, members: readonly RingAddress[], peer: RingAddress): Held[] {
+    const { store } = this.#options;
+    const keys = [...store.keys()].filter((key) => replicasOf(members, key).includes(peer));
     keys.sort((a, b) => (a < b ? -1 : 1));
     return keys.flatMap((key) => store.all(now, key));
   }

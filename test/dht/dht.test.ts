@@ -87,7 +87,7 @@ describe("get, create, put, remove", () => {
 describe("two creates at once", () => {
   it("store exactly one, whoever wins, under loss and in every ring size", () => {
     let stored = 0;
-    for (let seed = 1; seed <= 60; seed++) {
+    for (let seed = 1; seed <= 40; seed++) {
       const count = 2 + (seed % 7);
       const world = World.ring(count, { seed });
       world.settings.loss = (seed % 4) * 0.08;
@@ -112,6 +112,6 @@ describe("two creates at once", () => {
         }
       }
     }
-    expect(stored).toBeGreaterThan(55);
+    expect(stored).toBeGreaterThan(35);
   });
 });
