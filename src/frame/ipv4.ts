@@ -14,6 +14,7 @@ import { type Ip, ipFromBytes, ipToBytes } from "../base/net.ts";
 import { internetChecksum } from "./checksum.ts";
 
 export const IPV4_HEADER_BYTES = 20;
+export const PROTOCOL_ICMP = 1;
 export const PROTOCOL_IGMP = 2;
 export const PROTOCOL_UDP = 17;
 const OFFSET_MASK = 0x1fff;
@@ -27,6 +28,8 @@ export interface Ipv4Packet {
   /** In units of 8 bytes; ports are only in the fragment at 0. */
   readonly fragmentOffset: number;
   readonly moreFragments: boolean;
+  /** False for the head of a longer packet, as a miss carries it. */
+  readonly isWhole: boolean;
   /** Borrowed. Ethernet padding is cut off; a head of a longer packet gives what is there. */
   readonly payload: Uint8Array;
 }
@@ -48,12 +51,16 @@ export function parseIpv4(bytes: Uint8Array): Parsed<Ipv4Packet> {
     ttl: bytes[8] ?? 0,
     fragmentOffset: fragment & OFFSET_MASK,
     moreFragments: (fragment & MORE_FRAGMENTS) !== 0,
+    isWhole: bytes.length >= totalLength,
     payload: bytes.subarray(headerBytes, Math.min(totalLength, bytes.length)),
   });
 }
 
+/** What a packet without options and fragments is made of. */
+export type Ipv4Fields = Omit<Ipv4Packet, "fragmentOffset" | "moreFragments" | "isWhole">;
+
 /** No options, no fragmentation; identification 0 is right for such packets (RFC 6864). */
-export function emitIpv4(packet: Omit<Ipv4Packet, "fragmentOffset" | "moreFragments">): Uint8Array {
+export function emitIpv4(packet: Ipv4Fields): Uint8Array {
   const header = new ByteWriter()
     .u16be(0x4500)
     .u16be(IPV4_HEADER_BYTES + packet.payload.length)

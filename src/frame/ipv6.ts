@@ -26,6 +26,10 @@ export interface Ipv6Packet {
   readonly hopLimit: number;
   /** Behind the extension headers, or PROTOCOL_HIDDEN. */
   readonly protocol: number;
+  /** Any fragment, the first one too. */
+  readonly isFragment: boolean;
+  /** False for the head of a longer packet. */
+  readonly isWhole: boolean;
   /** Upper layer, borrowed; cut to the payload length. */
   readonly payload: Uint8Array;
 }
@@ -42,12 +46,14 @@ export function parseIpv6(bytes: Uint8Array): Parsed<Ipv6Packet> {
     destination: ipFromBytes(bytes.subarray(24, 40)),
     hopLimit: bytes[7] ?? 0,
     protocol: upper.protocol,
+    isFragment: upper.isFragment,
+    isWhole: bytes.length >= IPV6_HEADER_BYTES + length,
     payload: body.subarray(upper.at),
   });
 }
 
 /** Without extension headers. */
-export function emitIpv6(packet: Ipv6Packet): Uint8Array {
+export function emitIpv6(packet: Omit<Ipv6Packet, "isFragment" | "isWhole">): Uint8Array {
   return new ByteWriter()
     .u32be(0x60000000)
     .u16be(packet.payload.length)
@@ -59,18 +65,28 @@ export function emitIpv6(packet: Ipv6Packet): Uint8Array {
     .finish();
 }
 
-function findUpperLayer(bytes: Uint8Array): { protocol: number; at: number } {
+interface UpperLayer {
+  readonly protocol: number;
+  readonly at: number;
+  readonly isFragment: boolean;
+}
+
+function findUpperLayer(bytes: Uint8Array): UpperLayer {
+  let seenFragment = false;
   let protocol = bytes[6] ?? PROTOCOL_HIDDEN;
   let at = IPV6_HEADER_BYTES;
   for (let i = 0; i < MAX_EXTENSIONS; i++) {
     const isFragment = protocol === NEXT_FRAGMENT;
-    if (!isFragment && !NEXT_OPTIONS.includes(protocol)) return { protocol, at };
+    if (!isFragment && !NEXT_OPTIONS.includes(protocol)) {
+      return { protocol, at, isFragment: seenFragment };
+    }
+    seenFragment ||= isFragment;
     if (bytes.length < at + 8) break;
     if (isFragment && isLaterFragment(bytes, at)) break;
     protocol = bytes[at] ?? PROTOCOL_HIDDEN;
     at += isFragment ? 8 : 8 + 8 * (bytes[at + 1] ?? 0);
   }
-  return { protocol: PROTOCOL_HIDDEN, at: Math.min(at, bytes.length) };
+  return { protocol: PROTOCOL_HIDDEN, at: Math.min(at, bytes.length), isFragment: seenFragment };
 }
 
 function isLaterFragment(bytes: Uint8Array, at: number): boolean {

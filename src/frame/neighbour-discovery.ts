@@ -117,13 +117,17 @@ function parseNeighbour(type: number, bytes: Uint8Array): Parsed<NdMessage> {
 /** The MAC of the wanted option. An option of length 0 makes the message invalid (RFC 4861, 4.6). */
 function readOptions(reader: ByteReader, wanted: number): Parsed<Mac | undefined> {
   let mac: Mac | undefined;
-  for (let i = 0; i < MAX_OPTIONS && reader.remaining >= 8; i++) {
+  for (let i = 0; reader.remaining > 0; i++) {
+    if (i === MAX_OPTIONS) return dropped("bad-field");
     const type = reader.u8();
     const length = reader.u8();
     if (length === 0) return dropped("bad-field");
     const value = reader.bytes(8 * length - 2);
     if (!reader.ok) return dropped("bad-field");
-    if (type === wanted && length === 1) mac = macFromBytes(value);
+    if (type !== wanted) continue;
+    // Two of them would let a checker and a host believe different ones.
+    if (mac !== undefined || length !== 1) return dropped("bad-field");
+    mac = macFromBytes(value);
   }
   return parsed(mac);
 }

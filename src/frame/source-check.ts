@@ -7,7 +7,7 @@
  */
 import type { DropReason } from "../base/drop-reason.ts";
 import { ENGINE_LIMITS, type FilterEntry } from "../base/engine.ts";
-import { type Ip, linkLocalOf, type Mac } from "../base/net.ts";
+import { type Ip, isGroupMac, linkLocalOf, type Mac } from "../base/net.ts";
 import { parseArp } from "./arp.ts";
 import {
   type EthernetFrame,
@@ -17,12 +17,20 @@ import {
   TYPE_IPV4,
   TYPE_IPV6,
 } from "./ethernet.ts";
-import { type Ipv4Packet, PROTOCOL_UDP, parseIpv4 } from "./ipv4.ts";
+import { type Ipv4Packet, PROTOCOL_ICMP, PROTOCOL_UDP, parseIpv4 } from "./ipv4.ts";
 import { type Ipv6Packet, PROTOCOL_ICMPV6, parseIpv6 } from "./ipv6.ts";
 import { type NdMessage, parseNd } from "./neighbour-discovery.ts";
 
 const DHCP_PORTS = [67, 68];
 const DHCPV6_PORTS = [546, 547];
+const ICMP_REDIRECT = 5;
+const PROTOCOL_TCP = 6;
+const LEAST_UPPER_BYTES: Readonly<Record<number, number>> = {
+  [PROTOCOL_ICMP]: 4,
+  [PROTOCOL_TCP]: 20,
+  [PROTOCOL_UDP]: 8,
+  [PROTOCOL_ICMPV6]: 4,
+};
 const UNSPECIFIED_V4 = "0.0.0.0";
 const UNSPECIFIED_V6 = "::";
 
@@ -74,6 +82,7 @@ function readClaims(bytes: Uint8Array): { mac: Mac; ips: readonly Claim[] } | Dr
   const frame = parseEthernet(bytes);
   if (!frame.ok) return frame.reason;
   if (isLinkControl(frame.value)) return "link-control";
+  if (isGroupMac(frame.value.source)) return "source-mac";
   const ips = addressClaims(frame.value);
   return typeof ips === "string" ? ips : { mac: frame.value.source, ips };
 }
@@ -86,7 +95,7 @@ function addressClaims(frame: EthernetFrame): readonly Claim[] | DropReason {
   }
   if (frame.type === TYPE_IPV6) {
     const packet = parseIpv6(frame.payload);
-    return packet.ok ? ipv6Claims(packet.value) : packet.reason;
+    return packet.ok ? ipv6Claims(packet.value, frame.source) : packet.reason;
   }
   return [];
 }
@@ -100,12 +109,18 @@ function arpClaims(frame: EthernetFrame): readonly Claim[] | DropReason {
 }
 
 function ipv4Claims(packet: Ipv4Packet): readonly Claim[] | DropReason {
-  const hasPorts = packet.fragmentOffset === 0 && packet.protocol === PROTOCOL_UDP;
-  if (hasPorts && usesPort(packet.payload, DHCP_PORTS)) return "dhcp-over-overlay";
+  const { protocol, payload } = packet;
+  const isFirst = packet.fragmentOffset === 0;
+  if (!packet.isWhole || (isFirst && isCutShort(protocol, payload))) return "short-frame";
+  const isUdp = isFirst && protocol === PROTOCOL_UDP;
+  if (isUdp && usesPort(payload, DHCP_PORTS)) return "dhcp-over-overlay";
+  const isRedirect = isFirst && protocol === PROTOCOL_ICMP && payload[0] === ICMP_REDIRECT;
+  if (isRedirect) return "router-advertisement";
   return [{ ip: packet.source, reason: "source-ip" }];
 }
 
-function ipv6Claims(packet: Ipv6Packet): readonly Claim[] | DropReason {
+function ipv6Claims(packet: Ipv6Packet, mac: Mac): readonly Claim[] | DropReason {
+  if (!packet.isWhole || isCutShort(packet.protocol, packet.payload)) return "short-frame";
   if (packet.protocol === PROTOCOL_UDP && usesPort(packet.payload, DHCPV6_PORTS)) {
     return "dhcp-over-overlay";
   }
@@ -113,11 +128,16 @@ function ipv6Claims(packet: Ipv6Packet): readonly Claim[] | DropReason {
   if (packet.protocol !== PROTOCOL_ICMPV6) return [source];
   const message = parseNd(packet.payload);
   if (!message.ok) return "nd-target";
-  return ndClaims(message.value, source);
+  if (message.value.kind === "other") return [source];
+  // RFC 6980: neighbour discovery in fragments hides from every check.
+  if (packet.isFragment) return "nd-target";
+  return ndClaims(message.value, source, mac);
 }
 
 /** RFC 4861. A duplicate address probe (source ::) and an advertisement claim their target. */
-function ndClaims(message: NdMessage, source: Claim): readonly Claim[] | DropReason {
+function ndClaims(message: NdMessage, source: Claim, mac: Mac): readonly Claim[] | DropReason {
+  // The option would point others' caches at a MAC that is not the sender's.
+  if ("mac" in message && message.mac !== undefined && message.mac !== mac) return "nd-target";
   switch (message.kind) {
     case "router-advertisement":
     case "redirect":
@@ -133,6 +153,11 @@ function ndClaims(message: NdMessage, source: Claim): readonly Claim[] | DropRea
     case "other":
       return [source];
   }
+}
+
+/** What a packet must show of its upper layer, so that nothing hides behind a fragment (RFC 7112). */
+function isCutShort(protocol: number, payload: Uint8Array): boolean {
+  return payload.length < (LEAST_UPPER_BYTES[protocol] ?? 0);
 }
 
 function usesPort(udp: Uint8Array, ports: readonly number[]): boolean {

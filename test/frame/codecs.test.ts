@@ -142,7 +142,8 @@ describe("ipv4 and udp", () => {
     const bytes = emitIpv4({ ...fields, payload: hex("aa") });
     const padded = new Uint8Array(60);
     padded.set(bytes);
-    expect(value(parseIpv4(padded)).payload).toEqual(hex("aa"));
+    expect(value(parseIpv4(padded))).toMatchObject({ payload: hex("aa"), isWhole: true });
+    expect(value(parseIpv4(bytes.subarray(0, 20))).isWhole).toBe(false);
     expect(parseIpv4(bytes.subarray(0, 19)).ok).toBe(false);
     for (const first of [0x44, 0x65, 0x4f]) {
       expect(parseIpv4(Uint8Array.of(first, ...bytes.subarray(1))).ok).toBe(false);
@@ -191,7 +192,7 @@ describe("ipv6", () => {
     });
     fc.assert(
       fc.property(any, (ip) => {
-        expect(value(parseIpv6(emitIpv6(ip)))).toEqual(ip);
+        expect(value(parseIpv6(emitIpv6(ip)))).toMatchObject(ip);
       }),
     );
   });
@@ -207,7 +208,7 @@ describe("ipv6", () => {
   it("a first fragment shows its upper layer, a later one hides it", () => {
     const first = emitIpv6({ ...base, protocol: 44, payload: hex("3a 00 00 01 00 00 00 01 86") });
     const later = emitIpv6({ ...base, protocol: 44, payload: hex("3a 00 00 08 00 00 00 01 86") });
-    expect(value(parseIpv6(first)).protocol).toBe(58);
+    expect(value(parseIpv6(first))).toMatchObject({ protocol: 58, isFragment: true });
     expect(value(parseIpv6(later)).protocol).toBe(PROTOCOL_HIDDEN);
   });
 
@@ -265,6 +266,14 @@ describe("neighbour discovery", () => {
     expect(parseNd(zero)).toEqual({ ok: false, reason: "bad-field" });
     zero[25] = 2;
     expect(parseNd(zero)).toEqual({ ok: false, reason: "bad-field" });
+  });
+
+  it("two MAC options, a tail, and options without end are refused", () => {
+    const option = "02 01 02 00 00 00 00 02";
+    expect(parseNd(hex(`${golden} ${option}`)).ok).toBe(false);
+    expect(parseNd(hex(`${golden} 00`)).ok).toBe(false);
+    expect(parseNd(hex(golden + " 0e 01 00 00 00 00 00 00".repeat(15))).ok).toBe(true);
+    expect(parseNd(hex(golden + " 0e 01 00 00 00 00 00 00".repeat(16))).ok).toBe(false);
   });
 
   it("decode(encode(x)) = x", () => {

@@ -100,6 +100,57 @@ const CASES: readonly (readonly [string, Uint8Array, DropReason | undefined])[] 
     ),
     "dhcp-over-overlay",
   ],
+  [
+    "advertisement that names another MAC",
+    ethernet(
+      0x86dd,
+      icmp6(
+        LINK_LOCAL,
+        emitNd(
+          {
+            kind: "advertisement",
+            target: LINK_LOCAL,
+            mac: "02:00:00:00:00:02",
+            solicited: false,
+            override: true,
+          },
+          LINK_LOCAL,
+          "ff02::1",
+        ),
+      ),
+    ),
+    "nd-target",
+  ],
+  [
+    "neighbour discovery in a fragment",
+    ethernet(
+      0x86dd,
+      emitIpv6({
+        source: LINK_LOCAL,
+        destination: "ff02::1",
+        hopLimit: 255,
+        protocol: 44,
+        payload: Uint8Array.of(...hex("3a 00 00 01 00 00 00 01"), ...advertise(LINK_LOCAL)),
+      }),
+    ),
+    "nd-target",
+  ],
+  [
+    "ICMP redirect",
+    ethernet(
+      0x0800,
+      emitIpv4({
+        source: "10.9.0.5",
+        destination: "10.9.0.9",
+        protocol: 1,
+        ttl: 64,
+        payload: hex("05 01 00 00"),
+      }),
+    ),
+    "router-advertisement",
+  ],
+  ["a packet cut short", ethernet(0x0800, udp("10.9.0.5", [1, 2]).subarray(0, 24)), "short-frame"],
+  ["a group source", ethernet(0x88b5, hex("01"), "03:00:00:00:00:01"), "source-mac"],
   ["some other protocol", ethernet(0x88b5, hex("01 02")), undefined],
   ["LLDP", ethernet(0x88cc, hex("01 02")), "link-control"],
   ["too short", hex("ff ff ff"), "short-frame"],
