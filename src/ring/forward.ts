@@ -124,6 +124,10 @@ export class Forwarder {
     const { envelope } = flight;
     const hop = this.#choose(flight);
     if (hop.kind === "deliver") return deliver(now, envelope, arrival);
+    if (hop.kind === "agent-lost") {
+      const direct = { ...envelope, destinationAgent: undefined };
+      return this.#go(now, { ...flight, envelope: direct }, arrival);
+    }
     if (hop.kind === "stuck") return this.#stuck(flight, hop.reason);
     const visited = hop.detour ? [...envelope.visited, self] : envelope.visited;
     this.#send(now, hop.link, { ...envelope, visited }, flight);

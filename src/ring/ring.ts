@@ -58,6 +58,8 @@ const FORMING_ROUND_MS = 1_000;
 const ROUND_SPREAD = 0.25;
 /** Changes within this time travel in one list. */
 const GATHER_MS = 20;
+/** Lists come in bursts; one look at all of them is enough. */
+const LISTEN_MS = 5;
 /** Links that are not near get a list in turn, so many a round: anti-entropy for meeting rings. */
 const OTHERS_PER_ROUND = 4;
 /** Others hear of a dead node within two rounds; until then their lists still name it. */
@@ -287,7 +289,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
 
   #neighbours(now: Millis, link: RingLink, bytes: Uint8Array): void {
     const repeated = this.#lists.isRepeated(now, link, bytes);
-    if (!repeated || !this.#view.stable) this.#dirty = true;
+    if (!repeated || !this.#view.stable) this.#timers.setEarlier("evidence", now + LISTEN_MS);
     if (repeated && !(link.list?.wantsReply ?? false)) return;
     this.#take(parseNeighbours(bytes), (list) => {
       this.#lists.heard(now, link, list, bytes);

@@ -23,6 +23,8 @@ import { isInRing, isUsable, lists, type RingLink } from "./link-table.ts";
 export type NextHop =
   | { readonly kind: "deliver" }
   | { readonly kind: "forward"; readonly link: RingLink; readonly detour: boolean }
+  /** Nobody here knows the way to the agent: choose again without it. */
+  | { readonly kind: "agent-lost" }
   | { readonly kind: "stuck"; readonly reason: DropReason };
 
 /** Where the message is and what must not be tried. */
@@ -43,25 +45,30 @@ const DELIVER: NextHop = { kind: "deliver" };
 /** @returns what to do with the envelope here; `stuck` is final for this node. */
 export function chooseNextHop(envelope: Envelope, place: Place): NextHop {
   const target = envelope.destinationAgent ?? envelope.destination;
-  if (!envelope.nearest && target === place.self) return DELIVER;
+  const arrived = target === place.self || envelope.destination === place.self;
+  if (!envelope.nearest && arrived) return DELIVER;
   const links = place.links.filter((link) => isUsable(link) && !place.tried.has(link.link));
   return envelope.nearest ? nearestHop(envelope, place, links) : exactHop(envelope, place, links);
 }
 
 function exactHop(envelope: Envelope, place: Place, links: readonly RingLink[]): NextHop {
   const target = envelope.destinationAgent ?? envelope.destination;
-  const direct = links.find((link) => link.address === target);
+  const { destination } = envelope;
+  const direct =
+    links.find((link) => link.address === destination) ??
+    links.find((link) => link.address === target);
   if (direct !== undefined) return forward(direct);
   const open = links.filter((link) => isOpen(link, envelope, place));
   const room = envelope.visited.length < MAX_VISITED;
   const knowing = nearestLink(
     target,
-    open.filter((link) => lists(link, target)),
+    open.filter((link) => lists(link, destination) || lists(link, target)),
   );
   if (knowing !== undefined && progresses(knowing.address, target, place)) return forward(knowing);
   if (knowing !== undefined && room) return detour(knowing);
   const onward = nearestLink(target, open.filter(isInRing));
   if (onward !== undefined && progresses(onward.address, target, place)) return forward(onward);
+  if (envelope.destinationAgent !== undefined) return { kind: "agent-lost" };
   const other = onward ?? nearestLink(target, open);
   return other === undefined || !room ? STUCK : detour(other);
 }

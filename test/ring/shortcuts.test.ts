@@ -32,6 +32,8 @@ describe("drawDistance", () => {
   });
 
   it("draws the same from the same seed on every machine", () => {
-    expect(drawDistance(new SeededRng(7), 100).toString(16)).toMatchInlineSnapshot(`"bd80b44f055044112efe6e2e3cc4345e9777d4e0"`);
+    expect(drawDistance(new SeededRng(7), 100).toString(16)).toMatchInlineSnapshot(
+      `"bd80b44f055044112efe6e2e3cc4345e9777d4e0"`,
+    );
   });
 });

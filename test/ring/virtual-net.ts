@@ -68,6 +68,7 @@ export class VirtualNet {
   pathBroken = 0;
   readonly #options: NetOptions;
   readonly #rng: SeededRng;
+  #broken: readonly TestNode[] = [];
   #heap: Event[] = [];
   #order = 0;
   #nextLink = 1;
@@ -121,10 +122,11 @@ export class VirtualNet {
     for (const node of this.nodes) node.group = 0;
   }
 
-  /** One link's path dies although both ends live. */
+  /** One link's path dies although both ends live; path-broken mends it. */
   breakPath(a: TestNode, b: TestNode): void {
     const link = a.byPeer.get(b.address);
     if (link === undefined) throw new Error("no such link");
+    this.#broken = [a, b];
     this.feed(a, { kind: "silent", link: link.id, address: b.address });
   }
 
@@ -225,7 +227,7 @@ export class VirtualNet {
     const right = this.deliveries.filter(
       (one) => nearestTo(addressFromBytes(one.payload), addresses) === one.to,
     );
-    return right.length / keys.length;
+    return new Set(right.map((one) => addressFromBytes(one.payload))).size / keys.length;
   }
 
   feed(node: TestNode, input: RingInput): void {
@@ -257,6 +259,7 @@ export class VirtualNet {
         return this.#close(node, output.link, output.reason);
       case "path-broken":
         this.pathBroken++;
+        this.#broken = [];
         return;
       case "deliver":
         if (output.payloadType === HANDSHAKE) return this.#handshake(node, output);
@@ -282,7 +285,8 @@ export class VirtualNet {
     }
     this.#after(delay, () => {
       const there = link.peer.byPeer.get(node.address);
-      if (!this.#reaches(node, link.peer) || there === undefined) {
+      const broken = this.#broken.includes(node) && this.#broken.includes(link.peer);
+      if (broken || !this.#reaches(node, link.peer) || there === undefined) {
         return this.#after(3_000, () => sent(false));
       }
       const message = { kind: "message", link: there.id, address: node.address } as const;
