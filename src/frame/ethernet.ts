@@ -35,11 +35,13 @@ export interface EthernetFrame {
   readonly payload: Uint8Array;
 }
 
-/** Looks through the tags to the type behind them. Errors: `short-frame`. */
+/** Looks through the tags to the type behind them. Errors: `short-frame`, `bad-field` (a third tag). */
 export function parseEthernet(bytes: Uint8Array): Parsed<EthernetFrame> {
   let at = 2 * 6;
   for (let tags = 0; tags < MAX_TAGS && isTag(typeAt(bytes, at)); tags++) at += TAG_BYTES;
   if (bytes.length < at + 2) return dropped("short-frame");
+  // A receiver that looks further than we do would see a protocol that nobody checked.
+  if (isTag(typeAt(bytes, at))) return dropped("bad-field");
   return parsed({
     destination: macFromBytes(bytes),
     source: macFromBytes(bytes.subarray(6, 12)),

@@ -46,12 +46,12 @@ describe("ethernet", () => {
     expect(value(parseEthernet(hex(golden)))).toEqual(frame);
   });
 
-  it("looks through two tags and not through three", () => {
+  it("looks through two tags and refuses a third", () => {
     const tags = hex("88 a8 00 01 81 00 00 02");
     const inner = emitEthernet({ ...frame, tags });
     expect(value(parseEthernet(inner)).type).toBe(0x0806);
     const three = emitEthernet({ ...frame, tags: hex("88 a8 00 01 81 00 00 02 81 00 00 03") });
-    expect(value(parseEthernet(three)).type).toBe(0x8100);
+    expect(parseEthernet(three)).toEqual({ ok: false, reason: "bad-field" });
   });
 
   it("every length below a whole header is short", () => {
