@@ -3,7 +3,7 @@
  *
  *      asking --message 2--> confirming --anything sealed from the peer--> gone
  *        |  message 1 at 0, 250, 750, 1750 ..      |  message 3 again at 250, 750, 1750 ..
- *        \--5 s--> failed                          \--4 tries--> gone
+ *        \--5 s--> failed                          \--5 tries--> unconfirmed
  *
  * The same Noise message 1 goes every way; the first valid answer decides.
  */
@@ -44,7 +44,9 @@ export interface ConnectRequest {
 export type InitiatorOutput =
   | { readonly kind: "send"; readonly channel: Channel; readonly bytes: Uint8Array }
   | { readonly kind: "done"; readonly request: ConnectRequest; readonly result: HandshakeResult }
-  | { readonly kind: "failed"; readonly request: ConnectRequest; readonly reason: string };
+  | { readonly kind: "failed"; readonly request: ConnectRequest; readonly reason: string }
+  /** No sign that the peer has message 3: it may not hold the keys that we use. */
+  | { readonly kind: "unconfirmed"; readonly peer: RingAddress };
 
 interface Attempt {
   readonly request: ConnectRequest;
@@ -174,7 +176,8 @@ export class HandshakeInitiator {
     }
     if (facts.value.address === this.#self.options.address) return this.#end(attempt, "self");
     // Two of our own handshakes met: a second pair at once could push the first out of the engine.
-    if (this.#links.isFresh(now, facts.value.address, facts.value.boot)) {
+    const isNeedless = this.#links.isFresh(now, facts.value.address, facts.value.boot);
+    if (isNeedless && !attempt.request.isRenewal) {
       this.#attempts.delete(attempt.index);
       return;
     }
@@ -237,6 +240,7 @@ export class HandshakeInitiator {
       if (attempt.nextAt > now) continue;
       if (attempt.confirming !== undefined && attempt.tries >= CONFIRM_TRIES) {
         this.#attempts.delete(attempt.index);
+        this.#out.push({ kind: "unconfirmed", peer: attempt.confirming.peer });
       } else if (attempt.confirming === undefined && now - attempt.startedAt >= ASKING_MS) {
         this.#end(attempt, "no answer");
       } else this.#repeat(now, attempt);

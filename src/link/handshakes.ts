@@ -21,7 +21,8 @@ export type HandshakesOutput =
       /** Undefined when the peer asked. */
       readonly request: ConnectRequest | undefined;
     }
-  | { readonly kind: "failed"; readonly request: ConnectRequest; readonly reason: string };
+  | { readonly kind: "failed"; readonly request: ConnectRequest; readonly reason: string }
+  | { readonly kind: "unconfirmed"; readonly peer: RingAddress };
 
 export interface HandshakesOptions {
   readonly self: HandshakeSelf;

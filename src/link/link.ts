@@ -70,7 +70,7 @@ export type LinkOutput =
   | { readonly kind: "release-relay"; readonly via: SessionId; readonly label: Label }
   /** The active path changed. */
   | { readonly kind: "moved" }
-  /** The peer was heard under this session. */
+  /** The peer answered under the keys of the last handshake. */
   | { readonly kind: "heard" }
   /** A whole handshake with this peer is due. */
   | { readonly kind: "renew" }
@@ -377,7 +377,8 @@ export class Link {
     const tookMs = this.paths.receiveAck(now, ack.id);
     if (tookMs === undefined) return;
     this.#rtt.observe(tookMs);
-    this.#out.push({ kind: "heard" });
+    // An answer to an older probe says nothing about the keys of the last handshake.
+    if (now - tookMs >= this.keyedAt) this.#out.push({ kind: "heard" });
     this.#sayRttChange();
     if (ack.observed !== undefined && from !== undefined) {
       this.#out.push({ kind: "reflexive", socket, endpoint: ack.observed });

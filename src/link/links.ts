@@ -26,7 +26,7 @@ import {
   HandshakeSelf,
   type OwnWhereabouts,
 } from "./handshake-self.ts";
-import { Handshakes } from "./handshakes.ts";
+import { Handshakes, type HandshakesOutput } from "./handshakes.ts";
 import { Link, type LinkOutput } from "./link.ts";
 import type {
   ConnectTarget,
@@ -404,11 +404,25 @@ export class Links
     let isBusy = false;
     for (let out = this.#handshakes.poll(); out !== undefined; out = this.#handshakes.poll()) {
       isBusy = true;
-      if (out.kind === "send") this.#sendHandshake(out.channel, out.bytes);
-      else if (out.kind === "done") this.#complete(now, out.result, out.request);
-      else if (!out.request.isRenewal) this.#fail(out.request, out.reason);
+      this.#takeHandshake(now, out);
     }
     return isBusy;
+  }
+
+  #takeHandshake(now: Millis, out: HandshakesOutput): void {
+    switch (out.kind) {
+      case "send":
+        return this.#sendHandshake(out.channel, out.bytes);
+      case "done":
+        return this.#complete(now, out.result, out.request);
+      case "failed":
+        if (!out.request.isRenewal) this.#fail(out.request, out.reason);
+        return;
+      case "unconfirmed": {
+        const link = this.#byAddress.get(out.peer);
+        if (link !== undefined) this.#renew(now, link);
+      }
+    }
   }
 
   #drainLink(now: Millis, link: Link): boolean {

@@ -200,6 +200,30 @@ describe("rekeying", () => {
   });
 });
 
+describe("a renewal", () => {
+  it("whose last message is lost again and again is repeated until both hold its keys", () => {
+    const { world, a, b } = linked();
+    world.run(20_000);
+    let lost = 0;
+    const passes = (bytes: Uint8Array) => bytes[0] !== 194 || lost++ >= 7;
+    world.allows = (_from, _to, bytes) => passes(bytes);
+    world.routes = (_from, _to, bytes) => passes(bytes);
+    // A gap in time makes a renew the link.
+    a.isFrozen = true;
+    world.run(16_000);
+    a.isFrozen = false;
+    a.tick();
+    world.run(15_000);
+    expect(lost).toBeGreaterThanOrEqual(8);
+    a.say(b, Uint8Array.of(1), 1);
+    b.say(a, Uint8Array.of(1), 2);
+    world.run(2_000);
+    expect(a.of("sent").at(-1)).toMatchObject({ token: 1, ok: true });
+    expect(b.of("sent").at(-1)).toMatchObject({ token: 2, ok: true });
+    expect([...a.of("link-down"), ...b.of("link-down")]).toEqual([]);
+  });
+});
+
 describe("waking up", () => {
   it("renews every link at once by its last endpoints", () => {
     const { world, a, b } = linked();
