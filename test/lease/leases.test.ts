@@ -59,11 +59,15 @@ describe("claiming", () => {
   it("takes one round trip in a settled ring and is vouched for in the next", () => {
     const world = joinedRing(5, { latencyMs: [20, 20] });
     const host = world.hosts[0] as Host;
+    const sentAt = world.now;
     want(world, host);
     world.run(41);
     expect(bound(host)).toMatchObject({ alone: false, renewals: 0 });
+    // Life counts from the question, not from the answer 40 ms later.
+    expect(bound(host)?.expiresAt).toBe(sentAt + 3_600_000);
     world.run(41);
     expect(bound(host)).toMatchObject({ alone: false, renewals: 1 });
+    expect(bound(host)?.expiresAt).toBe(sentAt + 40 + 3_600_000);
     expect(new Set(holdersOf(world, bound(host)?.ip as Ip))).toEqual(new Set([host.who.address]));
   });
 
