@@ -163,9 +163,10 @@ export class Floods {
       return verified.reason;
     }
     const origin = verified.value;
-    if (origin.address === this.#context.options.self) return "duplicate-flood";
     if (!origin.bucket.take(now) || !this.#nodeBucket.take(now)) return "rate-limited";
-    const isNew = origin.window.look(sequence) === "new";
+    // Our own flood comes back when we are to stand in for somebody: carried on, not delivered.
+    const isOwn = origin.address === this.#context.options.self;
+    const isNew = !isOwn && origin.window.look(sequence) === "new";
     origin.window.mark(sequence);
     if (flood.hops > 0) this.#carryOn({ ...flood, hops: flood.hops - 1 });
     if (!isNew) return "duplicate-flood";

@@ -13,9 +13,13 @@ import { hex } from "../support/vectors.ts";
 const MAC = "02:00:00:00:00:01";
 const LINK_LOCAL = "fe80::ff:fe00:1";
 const table = buildSourceTable([{ mac: MAC, ips: ["10.9.0.5"] }]);
-const NO_TAGS = new Uint8Array(0);
-const ethernet = (type: number, payload: Uint8Array, source = MAC, tags = NO_TAGS): Uint8Array =>
-  emitEthernet({ destination: "ff:ff:ff:ff:ff:ff", source, tags, type, payload });
+const NO_TAGS: Uint8Array = new Uint8Array(0);
+const ethernet = (
+  type: number,
+  payload: Uint8Array,
+  source = MAC,
+  tags: Uint8Array = NO_TAGS,
+): Uint8Array => emitEthernet({ destination: "ff:ff:ff:ff:ff:ff", source, tags, type, payload });
 
 const arp = (senderMac: string, senderIp: string): Uint8Array =>
   emitArp({

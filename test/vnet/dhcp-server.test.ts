@@ -17,7 +17,7 @@ interface Fields extends Partial<DhcpMessage> {
   readonly id?: string;
 }
 
-function request(fields: Fields, to = BROADCAST, tags = new Uint8Array(0)): Uint8Array {
+function request(fields: Fields, to = BROADCAST, tags: Uint8Array = new Uint8Array(0)): Uint8Array {
   const options = new Map<number, Uint8Array>();
   if (fields.id !== undefined) options.set(61, hex(fields.id));
   const bytes = (ip: Ip): Uint8Array => Uint8Array.from(ip.split("."), Number);

@@ -120,7 +120,7 @@ describe("flood", () => {
         expect(arrived).toEqual(arrived.map((_, i) => (i === from ? 0 : 1)));
         expect(net.messages).toBe(count - 1);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 
@@ -136,7 +136,7 @@ describe("flood", () => {
         expect(arrived).toEqual(arrived.map((_, i) => (i === from || i === dead ? 0 : 1)));
       }),
       // The example needs a stand-in that hands the range on to a node nearer to the dead one.
-      { numRuns: 40, examples: [[1_000, 17]] },
+      { numRuns: 25, examples: [[1_000, 17]] },
     );
   });
 
