@@ -57,7 +57,10 @@ const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const address = fc.bigInt({ min: 0n, max: (1n << 160n) - 1n });
 const endpoint = fc.record({
   ip: fc
-    .oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }))
+    .oneof(
+      fc.uint8Array({ minLength: 4, maxLength: 4 }),
+      fc.uint8Array({ minLength: 16, maxLength: 16 }),
+    )
     .map(ipFromBytes),
   port: fc.integer({ min: 1, max: 65_535 }),
 });
