@@ -106,12 +106,12 @@ void SealedSender::sendMessage(Way& way, const Control& control) {
   descriptor.member = padding > wire::maxPad;
   if (!descriptor.member) descriptor.pad = static_cast<uint8_t>(padding);
   const size_t prefix = descriptor.member ? lengthBytes : 0;
-  sendBody(way, descriptor, length + padding, [&](uint8_t* to) {
+  const bool sent = sendBody(way, descriptor, length + padding, [&](uint8_t* to) {
     if (prefix != 0) storeLe(to, static_cast<uint16_t>(length));
     if (length != 0) std::memcpy(to + prefix, control.bytes.data(), length);
     std::memset(to + prefix + length, 0, padding - prefix);
   });
-  way.session.shared->controlBytesOut.add(length);
+  if (sent) way.session.shared->controlBytesOut.add(length);
 }
 
 void SealedSender::sendKeepalive(uint64_t nowMs, TxSession& session) {
@@ -147,9 +147,9 @@ std::optional<SealedSender::Way> SealedSender::wayOf(uint64_t nowMs, TxSession& 
   return Way{session, *keys, *route, nowMs};
 }
 
-/// Seals one message whose body `write` puts in place, and queues it.
+/// Seals one message whose body `write` puts in place, and queues it; false when it was dropped.
 template <typename Write>
-void SealedSender::sendBody(Way& way, const wire::Descriptor& descriptor, size_t bodyBytes,
+bool SealedSender::sendBody(Way& way, const wire::Descriptor& descriptor, size_t bodyBytes,
                             Write write) {
   const size_t shim = way.route.shimBytes();
   const size_t total = shim + wire::overheadBytes + bodyBytes;
@@ -159,30 +159,42 @@ void SealedSender::sendBody(Way& way, const wire::Descriptor& descriptor, size_t
   wire::emitDescriptor(descriptor, data + wire::dataHeaderBytes);
   write(data + wire::dataHeaderBytes + wire::descriptorBytes);
   const DropReason reason = way.keys.seal(way.nowMs, data, wire::descriptorBytes + bodyBytes);
-  if (reason != DropReason::none) return counters_.drop(reason);
+  if (reason != DropReason::none) {
+    counters_.drop(reason);
+    return false;
+  }
   used_ += total;
   batch_.add(way.route.destination, {slot, total});
   if (way.keys.takeRekeyDue() && !upcalls_.push(RekeyDueUpcall{way.session.id})) {
     counters_.drop(DropReason::upcallFull);
   }
+  return true;
 }
 
 /// The same for a frame, which may be larger than the path.
 template <typename Write>
 void SealedSender::sendFrameBody(Way& way, const wire::Descriptor& descriptor, size_t frameBytes,
                                  Write write) {
+  const size_t total = way.route.shimBytes() + wire::overheadBytes + frameBytes;
+  bool sent = false;
+  if (total <= way.route.maxDatagram) {
+    sent = sendBody(way, descriptor, frameBytes, write);
+  } else {
+    write(scratch_.get());
+    sent = sendHalves(way, descriptor, {scratch_.get(), frameBytes});
+  }
+  if (!sent) return;
   way.session.shared->framesOut.add();
   way.session.shared->bytesOut.add(frameBytes);
-  const size_t total = way.route.shimBytes() + wire::overheadBytes + frameBytes;
-  if (total <= way.route.maxDatagram) return sendBody(way, descriptor, frameBytes, write);
-  write(scratch_.get());
-  sendHalves(way, descriptor, {scratch_.get(), frameBytes});
 }
 
-void SealedSender::sendHalves(Way& way, const wire::Descriptor& descriptor, Bytes frame) {
+bool SealedSender::sendHalves(Way& way, const wire::Descriptor& descriptor, Bytes frame) {
   const size_t overhead = way.route.shimBytes() + wire::overheadBytes + wire::fragmentIdBytes;
   const size_t half = (frame.size() + 1) / 2;
-  if (overhead + half > way.route.maxDatagram) return counters_.drop(DropReason::tooBig);
+  if (overhead + half > way.route.maxDatagram) {
+    counters_.drop(DropReason::tooBig);
+    return false;
+  }
   const uint32_t id = way.session.nextFragmentId++;
   wire::Descriptor part = descriptor;
   part.kind = wire::Kind::fragment;
@@ -191,11 +203,14 @@ void SealedSender::sendHalves(Way& way, const wire::Descriptor& descriptor, Byte
     const Bytes bytes = index == 0 ? frame.first(half) : frame.subspan(half);
     part.index = index;
     part.last = index == 1;
-    sendBody(way, part, wire::fragmentIdBytes + bytes.size(), [&](uint8_t* to) {
-      storeLe(to, id);
-      std::memcpy(to + wire::fragmentIdBytes, bytes.data(), bytes.size());
-    });
+    const bool sent =
+        sendBody(way, part, wire::fragmentIdBytes + bytes.size(), [&](uint8_t* to) {
+          storeLe(to, id);
+          std::memcpy(to + wire::fragmentIdBytes, bytes.data(), bytes.size());
+        });
+    if (!sent) return false;
   }
+  return true;
 }
 
 /// A slot behind the last one; what is queued leaves first when the arena is full enough.

@@ -50,10 +50,10 @@ class SealedSender {
   void sendSuperframe(Way& way, const VnetHeader& vnet, Bytes frame, const FrameView& view);
   void sendMessage(Way& way, const Control& control);
   template <typename Write>
-  void sendBody(Way& way, const wire::Descriptor& descriptor, size_t bodyBytes, Write write);
+  bool sendBody(Way& way, const wire::Descriptor& descriptor, size_t bodyBytes, Write write);
   template <typename Write>
   void sendFrameBody(Way& way, const wire::Descriptor& descriptor, size_t frameBytes, Write write);
-  void sendHalves(Way& way, const wire::Descriptor& descriptor, Bytes frame);
+  bool sendHalves(Way& way, const wire::Descriptor& descriptor, Bytes frame);
   uint8_t* reserve(size_t bytes);
 
   TxSessions& sessions_;

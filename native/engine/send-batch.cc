@@ -100,6 +100,10 @@ void SendBatch::flush() {
 
 /// Sends runs of one socket from `first` on; returns how many are settled, at least one.
 size_t SendBatch::flushFrom(size_t first) {
+  if (first + 1 == runs_.size()) {  // a superframe alone: nothing to gather
+    if (!sendRun(runs_[first])) handleError(runs_[first], errno);
+    return 1;
+  }
   std::array<Message, limits::batch> messages;
   std::array<mmsghdr, limits::batch> headers;
   const SocketIndex socket = runs_[first].destination.socket;
