@@ -109,6 +109,8 @@ export class Agent {
   readonly #timers: NodeJS.Timeout[] = [];
   /** By what it is about; each is a `!` line of status until it is over. */
   readonly #conditions = new Map<string, string>();
+  /** Health lines the journal knows of, by their text without figures. */
+  #noted = new Map<string, string>();
   readonly finished: Promise<AgentEnd>;
   #finish: (end: AgentEnd) => void = () => undefined;
   #lock: InstanceLock | undefined;
@@ -284,13 +286,25 @@ export class Agent {
     );
   }
 
-  /** Journal and log say it when a condition begins, status as long as it lasts. */
+  /** Status says it as long as it lasts, journal and log when it begins and ends. */
   #condition(about: string, line: string | undefined): void {
     if (this.#conditions.get(about) === line) return;
     if (line === undefined) this.#conditions.delete(about);
     else this.#conditions.set(about, line);
-    const what = line === undefined ? "condition-over" : "condition";
-    this.#note(ownEvent(what, line ?? about, { about }));
+    this.#noteHealth();
+  }
+
+  /** Lines of the protocol come and go without an event of their own: they are compared here. */
+  #noteHealth(): void {
+    if (this.#running === undefined) return;
+    const now = new Map(this.status().health.map((line) => [withoutFigures(line), line]));
+    for (const [key, line] of now) {
+      if (!this.#noted.has(key)) this.#note(ownEvent("condition", line, {}));
+    }
+    for (const [key, line] of this.#noted) {
+      if (!now.has(key)) this.#note(ownEvent("condition-over", line, {}));
+    }
+    this.#noted = now;
   }
 
   #note(event: CoreEvent): void {
@@ -362,6 +376,7 @@ export class Agent {
 
   #lookAtUnderlay(): void {
     this.#condition("overlap", this.#overlap());
+    this.#noteHealth();
     const endpoints = this.#underlay(this.#need().opened);
     if (sameEndpoints(endpoints, this.#endpoints)) return;
     this.#endpoints = endpoints;
@@ -379,9 +394,10 @@ export class Agent {
 
   #sayGoodbye(name: "stop" | "leave", limitMs: number): void {
     if (this.#running === undefined) return this.#end({ kind: "stopped" });
-    this.#input({ kind: "command", id: 0, command: { name } });
     const kind = this.#leaving ? "left" : "stopped";
+    // Before the command: a node that stops at once clears it.
     this.#timers.push(setTimeout(() => this.#end({ kind }), limitMs));
+    this.#input({ kind: "command", id: 0, command: { name } });
   }
 
   #end(end: AgentEnd): void {
@@ -433,6 +449,11 @@ function savedOf(loaded: ReturnType<typeof loadState>) {
 
 function ownEvent(what: string, condition: string, fields: CoreEvent["fields"]): CoreEvent {
   return { area: "node", what, condition, action: "", effect: "", coolDownMs: 0, fields };
+}
+
+/** A line whose count grows is the same line. */
+function withoutFigures(line: string): string {
+  return line.replace(/\d+/g, "");
 }
 
 function afterMs<T>(ms: number, value: T): Promise<T> {

@@ -14,6 +14,13 @@ export type StartReport =
   | { readonly kind: "listening"; readonly socket: string }
   | { readonly kind: "failed"; readonly code: string; readonly message: string };
 
+/** The process around the agent. */
+export interface AgentHost {
+  readonly report: (told: StartReport) => void;
+  /** Aborted by SIGTERM or SIGINT, with the signal's name as reason. */
+  readonly interrupted: AbortSignal;
+}
+
 /**
  * Runs until the agent is stopped. SIGTERM ends with 0, SIGINT with 130; a second signal does not
  * wait for goodbyes. SIGHUP looks the bootstrap names up again.
@@ -23,7 +30,7 @@ export type StartReport =
 export async function runAgent(
   config: Config,
   tools: AgentTools,
-  report: (told: StartReport) => void,
+  host: AgentHost,
 ): Promise<ExitCode> {
   const agent = new Agent(config, tools);
   for (const line of config.warnings) tools.log.warn({}, line);
@@ -47,18 +54,18 @@ export async function runAgent(
     agent.stop();
     throw error;
   }
-  const signals = followSignals(agent);
   agent.run();
+  followSignals(agent, host.interrupted);
   const socket = socketPath(config.runDir, config.name);
   tools.log.info(
     { socket, version: tools.version, interface: config.interfaceName },
     "agent started",
   );
-  report({ kind: "listening", socket });
+  host.report({ kind: "listening", socket });
   const end = await agent.finished;
   http.close();
   control.close();
-  return exitCodeOf(end, tools, signals.interrupted());
+  return exitCodeOf(end, tools, host.interrupted.reason === "SIGINT");
 }
 
 function exitCodeOf(end: AgentEnd, tools: AgentTools, interrupted: boolean): ExitCode {
@@ -74,17 +81,19 @@ function exitCodeOf(end: AgentEnd, tools: AgentTools, interrupted: boolean): Exi
   return interrupted ? EXIT.interrupted : EXIT.ok;
 }
 
-function followSignals(agent: Agent): { interrupted(): boolean } {
-  let signals = 0;
-  let interrupted = false;
-  const stop = (signal: NodeJS.Signals): void => {
-    signals++;
-    interrupted = signal === "SIGINT";
-    if (signals === 1) agent.stop();
-    else process.exit(interrupted ? EXIT.interrupted : EXIT.negative);
+/** @param interrupted aborted with the signal's name as reason; it may have come before the agent ran */
+function followSignals(agent: Agent, interrupted: AbortSignal): void {
+  const stop = (): void => {
+    agent.stop();
+    setImmediate(exitAtNextSignal);
   };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  if (interrupted.aborted) setImmediate(stop);
+  else interrupted.addEventListener("abort", stop, { once: true });
   process.on("SIGHUP", () => void agent.lookUpNames());
-  return { interrupted: () => interrupted };
+}
+
+/** Registered after the first signal was delivered, else that one would count twice. */
+function exitAtNextSignal(): void {
+  process.once("SIGTERM", () => process.exit(EXIT.negative));
+  process.once("SIGINT", () => process.exit(EXIT.interrupted));
 }

@@ -12,14 +12,14 @@ export interface Terminal {
   readonly uid: number;
   readonly hostname: string;
   readonly cwd: string;
-  /** Aborted by SIGINT or SIGTERM: a command that waits ends with exit code 130. */
+  /** Aborted by SIGINT or SIGTERM, with its name as reason: a command that waits ends with exit code 130. */
   readonly interrupted: AbortSignal;
 }
 
 export function processTerminal(): Terminal {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => interrupt.abort());
+    process.once(signal, () => interrupt.abort(signal));
   // A reader that went away (`weft peers | head`) ends the output, not the program with a stack.
   process.stdout.on("error", () => process.exit(0));
   return {

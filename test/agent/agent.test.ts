@@ -140,6 +140,10 @@ describe("running", () => {
     machine.ipFault = undefined;
     machine.say({ kind: "interface", ip: "10.117.0.9", prefix: 16, mtu: 1390 });
     await vi.waitFor(() => expect(agent.status().health).toEqual([]));
+    expect(agent.journal.last(9).map((entry) => entry.what)).toEqual([
+      "condition",
+      "condition-over",
+    ]);
     agent.stop();
   });
 
@@ -179,6 +183,20 @@ describe("running", () => {
     vi.advanceTimersByTime(3_600_000);
     await vi.waitFor(() => expect(kinds()).toContain("bootstrap"));
     expect(kinds()).toContain("wall");
+    agent.stop();
+  });
+
+  it("a wrong key of others becomes one journal entry although its count grows", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const agent = await started();
+    machine.node.current = { ...STATUS, peers: [] };
+    for (const count of [9, 10, 11]) {
+      machine.counters = { ...machine.counters, dropped: { "bad-mac1": count } };
+      vi.advanceTimersByTime(5_000);
+    }
+    expect(agent.journal.last(9).map(({ what, condition }) => `${what}: ${condition}`)).toEqual([
+      expect.stringMatching(/^condition: 9 handshakes under another network key/),
+    ]);
     agent.stop();
   });
 

@@ -39,18 +39,19 @@ export const upCommand: Command = {
   async run(context) {
     const selection = selectNetwork(context.terminal, context.args, textArg(context, "network"));
     const config = loadConfig(configSources(context.terminal, context.args, selection));
-    if (flagArg(context, "foreground")) return runHere(config);
+    if (flagArg(context, "foreground")) return runHere(context, config);
     return startAndWait(context, selection, config);
   },
 };
 
 /** Loaded only here: the engine's addon is not needed to ask a running agent. */
-async function runHere(config: Config): Promise<ExitCode> {
+async function runHere(context: CommandContext, config: Config): Promise<ExitCode> {
   const { runAgent } = await import("../../agent/run-agent.ts");
   const { machineTools } = await import("../../agent/machine-tools.ts");
   const { reportToParent } = await import("../spawn-agent.ts");
   try {
-    return await runAgent(config, await machineTools(config), reportToParent);
+    const host = { report: reportToParent, interrupted: context.terminal.interrupted };
+    return await runAgent(config, await machineTools(config), host);
   } catch (error) {
     if (error instanceof WeftError)
       reportToParent({ kind: "failed", code: error.code, message: error.message });
