@@ -255,6 +255,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #tellEndpoints(now: Millis): void {
     const endpoints = [...this.#local, ...this.#reflexive];
     this.#parts.links.handle(now, { kind: "local-endpoints", endpoints });
+    this.#parts.ring.handle(now, { kind: "local-endpoints", endpoints });
   }
 
   #reportTraffic(now: Millis): void {

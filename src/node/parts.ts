@@ -11,6 +11,7 @@ import { Leases } from "../lease/leases.ts";
 import { leaseRule } from "../lease/winner.ts";
 import { Links } from "../link/links.ts";
 import { Ring } from "../ring/ring.ts";
+import { macRule } from "../vnet/mac-record.ts";
 import { Vnet } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
 
@@ -50,12 +51,15 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       sockets: config.sockets,
       hasAes: config.hasAes,
     }),
-    ring: new Ring({ self: own.address, rng: rng.fork("ring") }),
+    ring: new Ring({ self: own.address, rng: rng.fork("ring"), name: config.nodeName }),
     dht: new Dht({
       ...who,
       rng: rng.fork("dht"),
       certificate: own.bytes,
-      rules: { lease: leaseRule({ ...who, range: config.range, claims: config.claims }) },
+      rules: {
+        lease: leaseRule({ ...who, range: config.range, claims: config.claims }),
+        mac: macRule(suite, keys.networkId),
+      },
     }),
     leases: new Leases({
       ...who,
@@ -69,6 +73,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       ...who,
       ...space,
       rng: rng.fork("vnet"),
+      certificate: own.bytes,
       mac: config.mac,
       mode: config.addressMode,
       mtu: config.mtu,

@@ -18,6 +18,7 @@ import type { RingOutput, RingView } from "../ring/ring.ts";
 import type { VnetOutput } from "../vnet/vnet.ts";
 import { PAYLOAD_TYPES } from "../wire/message-type.ts";
 import type { NodeOutput } from "./config.ts";
+import { IdleLinks } from "./idle-links.ts";
 import type { Parts } from "./parts.ts";
 
 type VnetResolved = Extract<VnetOutput, { kind: "resolved" }>;
@@ -47,6 +48,7 @@ export class Wiring {
   readonly #parts: Parts;
   readonly #fixedIp: Ip | undefined;
   readonly #news = new Outbox<News>();
+  readonly #idle = new IdleLinks();
 
   /** @param fixedIp the address this node asks for in place of a leased one */
   constructor(parts: Parts, fixedIp: Ip | undefined) {
@@ -59,6 +61,7 @@ export class Wiring {
     const inside = upcall.kind === "frame" || upcall.kind === "miss" || upcall.kind === "held";
     if (inside) vnet.handle(now, { kind: "upcall", upcall });
     else links.handle(now, { kind: "upcall", upcall });
+    if (upcall.kind === "traffic") this.#closeIdle(now);
   }
 
   timeout(now: Millis): void {
@@ -100,7 +103,12 @@ export class Wiring {
   #fromLinks(now: Millis, output: LinksOutput): void {
     const { ring, vnet } = this.#parts;
     switch (output.kind) {
-      case "link-up":
+      case "link-up": {
+        const role = this.#parts.links.byAddress(output.peer.address)?.role;
+        ring.handle(now, role === undefined ? output : { ...output, role });
+        vnet.handle(now, output);
+        return this.#news.push(output);
+      }
       case "link-down":
         ring.handle(now, output);
         vnet.handle(now, output);
@@ -151,9 +159,10 @@ export class Wiring {
         });
       }
       case "set-role":
-      case "close":
       case "path-broken":
         return links.handle(now, output);
+      case "close":
+        return this.#ringCloses(now, output);
       case "deliver":
         return this.#deliver(now, output);
       case "undeliverable":
@@ -167,6 +176,20 @@ export class Wiring {
         return this.#news.push(output);
       default:
         return unreachable(output);
+    }
+  }
+
+  /** The ring needs the link no more; a pair that exchanges frames over it does. */
+  #ringCloses(now: Millis, output: Extract<RingOutput, { kind: "close" }>): void {
+    const { link } = output;
+    const isKept = output.reason === "idle" && this.#idle.isBusy(now, link);
+    this.#parts.links.handle(now, isKept ? { kind: "set-role", link, role: "onDemand" } : output);
+  }
+
+  #closeIdle(now: Millis): void {
+    const { links } = this.#parts;
+    for (const link of this.#idle.review(now, links.views())) {
+      links.handle(now, { kind: "close", link, reason: "idle" });
     }
   }
 

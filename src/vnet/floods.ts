@@ -85,9 +85,9 @@ export class Floods {
     this.#host = host;
     this.#peers = peers;
     this.#confirmer = confirmer;
-    const { rng, membership, identity, certificate } = context.options;
+    const { rng, certificate } = context.options;
     this.#origins = new FloodOrigins(context.options);
-    this.#certificate = certificate ?? membership.issueOwn(identity, "member").bytes;
+    this.#certificate = certificate;
     this.#run = (BigInt(rng.u32()) << 32n) | BigInt(rng.u32());
   }
 

@@ -25,8 +25,8 @@ export interface VnetOptions {
   readonly identity: Identity;
   readonly membership: Membership;
   readonly self: RingAddress;
-  /** Own member certificate; floods carry it. Issued under the name `member` when not given. */
-  readonly certificate?: Uint8Array;
+  /** Own member certificate; floods carry it. */
+  readonly certificate: Uint8Array;
   /** Of the TAP. */
   readonly mac: Mac;
   readonly mode: AddressMode;
