@@ -171,6 +171,7 @@ export function datagramContract(lab: () => Lab): void {
       moved.send(node.endpoint, peer.seal(Uint8Array.of(i), { kind: KIND_CONTROL }));
     }
     await lab().until(() => upcallsOf(node, "control").length === 3);
+    await lab().advance(300);
     late.send(node.endpoint, old);
     await lab().until(() => node.tap.length === 1);
     expect(upcallsOf(node, "endpoint")).toEqual([

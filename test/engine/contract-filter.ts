@@ -205,6 +205,8 @@ export function filterContract(lab: () => Lab): void {
       { kind: "held", session: 1, mac: MAC_A, ip: "10.9.0.99" },
     ]);
     await lab().advance(550);
+    send(v6(ipv6(LOCAL_A, LOCAL_B, 58, icmpv6(134, LOCAL_B))));
+    await lab().until(() => droppedFor(node, "router-advertisement") === 1);
     send(numbered(MAC_B, OTHER, 1));
     await lab().until(() => upcallsOf(node, "held").length === 2);
     expect(upcallsOf(node, "held")[1]).toMatchObject({ mac: OTHER, ip: undefined });

@@ -205,6 +205,28 @@ export function relayContract(lab: () => Lab): void {
     expect(relay.engine.counters().relayedDatagrams).toBe(0);
   });
 
+  it("forgets the labels of an ingress session that is closed", async () => {
+    const { relay, left, right } = await bareRelay(lab());
+    relay.engine.apply([{ op: "session-close", session: 1 }]);
+    left.send(relay.endpoint, shimmed(5, opaqueData(100)));
+    await lab().until(() => droppedFor(relay, "unknown-label") === 1);
+    expect(right.received).toEqual([]);
+  });
+
+  it("counts the shim against what a path may carry", async () => {
+    const [node, via] = [await lab().node(), await lab().raw()];
+    const to = { kind: "relay", via: 1, label: 9 } as const;
+    node.engine.apply([
+      ...openSession(1, { generation: 3, side: 1 }, direct(via.endpoint)),
+      ...openSession(2, { generation: 1, side: 1 }, to),
+      { op: "path", session: 2, path: 0, to, maxDatagram: 600, keepaliveMs: 0 },
+      { op: "frame-to-peer", session: 2, bytes: numbered(MAC_B, MAC_A, 1, 600 - 44) },
+      { op: "frame-to-peer", session: 2, bytes: numbered(MAC_B, MAC_A, 2, 600 - 43) },
+    ]);
+    await lab().until(() => via.received.length === 3);
+    for (const { bytes } of via.received) expect(bytes.length).toBeLessThanOrEqual(600);
+  });
+
   it("survives every length of a relayed datagram", async () => {
     const { relay, left, right } = await bareRelay(lab());
     const whole = shimmed(5, opaqueData(60));

@@ -9,6 +9,9 @@ import { NODE_AEAD } from "./node-aead.ts";
 /** How long a condition may take, in virtual time. */
 const PATIENCE_MS = 10_000;
 
+/** Hand-overs that one cause may lead to: a few relays and an answer. */
+const MAX_ROUNDS = 100;
+
 interface Parcel {
   readonly from: Endpoint;
   readonly to: Endpoint;
@@ -92,7 +95,8 @@ export class SoftwareLab implements Lab {
   }
 
   #settle(): void {
-    while (this.#parcels.length > 0) {
+    for (let round = 0; this.#parcels.length > 0; round++) {
+      if (round > MAX_ROUNDS) throw new Error("datagrams go round for ever");
       const parcels = this.#parcels;
       this.#parcels = [];
       for (const parcel of parcels) this.#receivers.get(endpointText(parcel.to))?.(parcel);
