@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import {
@@ -55,6 +56,19 @@ describe("docs/OPERATING.md", () => {
       facts.labels.join(", ") || "-",
     ]);
     expect([...table].map(([name, cells]) => [name, cells[0]])).toEqual(labels);
+  });
+
+  it("has a row for each event that the code can write", () => {
+    const root = fileURLToPath(new URL("../../src", import.meta.url));
+    const files = readdirSync(root, { recursive: true, encoding: "utf8" });
+    const code = files
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => readFileSync(join(root, name), "utf8"));
+    const written = code.flatMap((body) =>
+      [...body.matchAll(/\bwhat: "([a-z-]+)"/g)].map((match) => match[1] ?? ""),
+    );
+    expect(written.length).toBeGreaterThan(5);
+    for (const what of new Set(written)) expect(text).toContain(`| \`${what}\` |`);
   });
 
   it("has a row for each verb", () => {
