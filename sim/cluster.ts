@@ -18,6 +18,8 @@ export interface ClusterOptions {
   /** Which hosts everyone asks first; default: host 0. */
   readonly bootstrap?: readonly number[];
   readonly config?: Partial<NodeConfig>;
+  /** Hosts that hold another network's key. */
+  readonly strangers?: readonly number[];
 }
 
 export class Cluster {
@@ -36,14 +38,17 @@ export class Cluster {
       options.network ?? CALM,
     );
     const bootstrap = (options.bootstrap ?? [0]).map(endpointOf);
-    const networkKey = this.rng.fork("key").bytes(32);
+    const [networkKey, foreignKey] = [
+      this.rng.fork("key").bytes(32),
+      this.rng.fork("foreign").bytes(32),
+    ];
     this.hosts = Array.from({ length: options.size }, (_, i) => {
       const host = new Host(this.world, this.network, {
         name: `n${i}`,
         ip: underlayIp(i),
         suite: options.suite ?? fastSuite,
         seed: options.seed,
-        networkKey,
+        networkKey: options.strangers?.includes(i) === true ? foreignKey : networkKey,
         bootstrap,
         ...(options.config === undefined ? {} : { config: options.config }),
       });

@@ -4,7 +4,7 @@ import { Outbox } from "../base/machine.ts";
 import { endpointText, parseIp } from "../base/net.ts";
 import { addressFromBytes, addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
-import type { Millis } from "../base/time.ts";
+import { type Millis, NEVER } from "../base/time.ts";
 import type { DhtResult } from "../dht/dht.ts";
 import type { LinkView } from "../link/links.ts";
 import type { VnetOutput } from "../vnet/vnet.ts";
@@ -17,6 +17,9 @@ import { Pings } from "./pings.ts";
 /** Look-ups of people and scripts under way at once. */
 const WAITING_MAX = 256;
 
+/** A quorum takes a few round trips; a node that cannot reach one must be able to leave too. */
+const LEAVE_WITHIN_MS = 3_000;
+
 type Waiting = { id: number; pingSize: number | undefined };
 type Answer = Extract<VnetOutput, { kind: "resolved" }>["answer"];
 
@@ -28,6 +31,7 @@ export class NodeCommands {
   readonly #waiting = new Map<number, Waiting>();
   readonly #outbox = new Outbox<NodeOutput>();
   #nextToken = 1;
+  #leaving: { readonly id: number; readonly at: Millis } | undefined;
 
   constructor(parts: Parts, claims: NodeConfig["claims"], rng: Rng) {
     this.#parts = parts;
@@ -47,10 +51,23 @@ export class NodeCommands {
         for (const lease of this.#parts.leases.states()) {
           this.#parts.leases.handle(now, { kind: "release", client: lease.client });
         }
-        return this.#stop(now, id);
+        this.#leaving = { id, at: now + LEAVE_WITHIN_MS };
+        return;
       case "stop":
         return this.#stop(now, id);
     }
+  }
+
+  /**
+   * The links may go once the leases are out of the DHT, or after LEAVE_WITHIN_MS all the same.
+   * @returns true when it made them go
+   */
+  settle(now: Millis, isReleasing: boolean): boolean {
+    const leaving = this.#leaving;
+    if (leaving === undefined || (isReleasing && now < leaving.at)) return false;
+    this.#leaving = undefined;
+    this.#stop(now, leaving.id);
+    return true;
   }
 
   dhtResult(request: number, result: DhtResult): void {
@@ -87,7 +104,7 @@ export class NodeCommands {
   }
 
   deadline(): Millis {
-    return this.#pings.deadline();
+    return Math.min(this.#pings.deadline(), this.#leaving?.at ?? NEVER);
   }
 
   poll(): NodeOutput | undefined {

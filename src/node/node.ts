@@ -156,6 +156,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
         this.#parts.links.handle(now, { kind: "connect", to, role: "leaf" });
         busy = true;
       }
+      busy ||= this.#commands.settle(now, this.#wiring.isReleasing);
     }
     for (let out = this.#commands.poll(); out !== undefined; out = this.#commands.poll()) {
       this.#outbox.push(out);

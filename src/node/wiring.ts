@@ -49,6 +49,8 @@ export class Wiring {
   readonly #fixedIp: Ip | undefined;
   readonly #news = new Outbox<News>();
   readonly #idle = new IdleLinks();
+  /** Requests that take a lease out of the DHT and are not answered yet. */
+  readonly #removals = new Set<number>();
 
   /** @param fixedIp the address this node asks for in place of a leased one */
   constructor(parts: Parts, fixedIp: Ip | undefined) {
@@ -89,6 +91,11 @@ export class Wiring {
       assert(budget > 0, "machines keep each other busy");
       quiet = budget === before;
     }
+  }
+
+  /** Given-back leases are on their way out of the DHT. */
+  get isReleasing(): boolean {
+    return this.#removals.size > 0;
   }
 
   poll(): News | undefined {
@@ -211,8 +218,10 @@ export class Wiring {
       case "result": {
         const { request, key, result } = output;
         const answer = { kind: "dht-result", request, key, result } as const;
-        if (output.owner === "lease") this.#parts.leases.handle(now, answer);
-        else if (output.owner === "vnet") this.#parts.vnet.handle(now, answer);
+        if (output.owner === "lease") {
+          this.#removals.delete(request);
+          this.#parts.leases.handle(now, answer);
+        } else if (output.owner === "vnet") this.#parts.vnet.handle(now, answer);
         else this.#news.push(answer);
         return;
       }
@@ -226,6 +235,7 @@ export class Wiring {
   #fromLeases(now: Millis, output: LeasesOutput): void {
     switch (output.kind) {
       case "dht":
+        if (output.input.kind === "remove") this.#removals.add(output.input.request);
         return this.#parts.dht.handle(now, output.input);
       case "bound":
       case "refused":
