@@ -61,9 +61,9 @@ export class Lab {
   async addSite(name: string): Promise<Site> {
     if (this.#sites.length >= SITES_MAX) throw new Error(`more than ${SITES_MAX} sites`);
     const number = this.#sites.length + 1;
-    const site = new Site(this, name, `${UNDERLAY}.${number}`);
+    const site = new Site(this, name, number);
     this.#sites.push(site);
-    const port = `p${number}`;
+    const { port } = site;
     const cable = ["type", "veth", "peer", "name", port, "netns", this.internet];
     await run(["ip", "netns", "add", site.namespace]);
     await run(["ip", "link", "add", "eth0", "netns", site.namespace, ...cable]);
@@ -74,12 +74,15 @@ export class Lab {
     return site;
   }
 
-  /** No IPv4 or IPv6 datagram passes between two sites any more. */
+  /** No IPv4 or IPv6 datagram passes between two sites any more; ARP does, as over a real router. */
   async block(a: Site, b: Site): Promise<void> {
+    const drop = (from: Site, to: Site) =>
+      `iifname "${from.port}" oifname "${to.port}" ether type { ip, ip6 } drop`;
     const rules = [
-      "table bridge weft { chain forward { type filter hook forward priority 0; } }",
-      `add rule bridge weft forward ip saddr ${a.ip} ip daddr ${b.ip} drop`,
-      `add rule bridge weft forward ip saddr ${b.ip} ip daddr ${a.ip} drop`,
+      "add table bridge weft",
+      "add chain bridge weft forward { type filter hook forward priority 0; policy accept; }",
+      `add rule bridge weft forward ${drop(a, b)}`,
+      `add rule bridge weft forward ${drop(b, a)}`,
     ];
     const nft = ["ip", "netns", "exec", this.internet, "nft", "-f", "-"];
     await run(nft, { input: `${rules.join("\n")}\n` });
@@ -92,8 +95,11 @@ export class Lab {
   async remove(): Promise<void> {
     if (this.#removed) return;
     await Promise.all(this.#sites.map((site) => site.stopAll()));
-    for (const site of this.#sites) await finish(["ip", "netns", "del", site.namespace]);
-    await finish(["ip", "netns", "del", this.internet]);
+    for (const name of this.#namespaces()) {
+      const { stdout } = await finish(["ip", "netns", "pids", name]);
+      killEach(stdout);
+      await finish(["ip", "netns", "del", name]);
+    }
     rmSync(this.folder, { recursive: true, force: true });
     this.#removed = true;
     process.removeListener("exit", this.#onExit);
@@ -103,10 +109,26 @@ export class Lab {
   #removeNow(): void {
     const { spawnSync } = process.getBuiltinModule("node:child_process");
     for (const site of this.#sites) site.killAll();
-    for (const name of [...this.#sites.map((site) => site.namespace), this.internet]) {
+    for (const name of this.#namespaces()) {
+      killEach(`${spawnSync("ip", ["netns", "pids", name]).stdout ?? ""}`);
       spawnSync("ip", ["netns", "del", name], { stdio: "ignore" });
     }
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #namespaces(): string[] {
+    return [...this.#sites.map((site) => site.namespace), this.internet];
+  }
+}
+
+/** What programs of the lab left behind in its namespaces, such as their own children. */
+function killEach(pids: string): void {
+  for (const pid of pids.split("\n").map(Number)) {
+    try {
+      if (pid > 1) process.kill(pid, "SIGKILL");
+    } catch {
+      // gone in between
+    }
   }
 }
 
@@ -115,14 +137,18 @@ export class Site {
   readonly name: string;
   /** Underlay address. */
   readonly ip: string;
+  /** The internet's end of its cable. */
+  readonly port: string;
   readonly namespace: string;
   readonly #lab: Lab;
   readonly #running = new Set<Running>();
 
-  constructor(lab: Lab, name: string, ip: string) {
+  /** @param number from 1, unique in its lab */
+  constructor(lab: Lab, name: string, number: number) {
     this.#lab = lab;
     this.name = name;
-    this.ip = ip;
+    this.ip = `${UNDERLAY}.${number}`;
+    this.port = `p${number}`;
     this.namespace = `${lab.prefix}-${name}`;
   }
 

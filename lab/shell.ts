@@ -18,6 +18,9 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 /** Kept of each stream: enough for any report of ours, bounded against a runaway. */
 const OUTPUT_MAX = 4 * 1024 * 1024;
 
+/** For the last words of a program that has ended. */
+const STREAMS_GRACE_MS = 1_000;
+
 /** Runs to the end and returns what came out, whatever the exit status. */
 export function finish(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const [program = "", ...args] = argv;
@@ -74,6 +77,8 @@ export class Running {
     this.exited = new Promise((resolve) => {
       child.once("close", (status) => resolve(status ?? 128));
       child.once("error", () => resolve(127));
+      // its own children may hold the streams open for ever
+      child.once("exit", (status) => setTimeout(() => resolve(status ?? 128), STREAMS_GRACE_MS));
     });
   }
 

@@ -1,0 +1,167 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Agent } from "../../lab/agent.ts";
+import { eventually, type Running } from "../../lab/shell.ts";
+import { describeWhere } from "../support/requires.ts";
+import { Capture } from "./capture.ts";
+import { Cluster, figure, kernelNeeds, TAP } from "./cluster.ts";
+
+/** The shortest lease there is: a renewal every 10 s (T1 = half; udhcpc waits 15 s at least). */
+const LEASE = "20s";
+const RENEWALS = 3;
+const TITLE = "real DHCP clients get, renew and keep their lease";
+
+/** Clients differ in the words they call the script with; the address is set the same way. */
+const SCRIPT = `#!/bin/sh
+case "\${reason:-$1}" in
+  bound|renew) ip addr replace "$ip/$mask" dev ${TAP} ;;
+  BOUND|RENEW|REBIND|REBOOT) ip addr replace "$new_ip_address/16" dev ${TAP} ;;
+  deconfig) ip -4 addr flush dev ${TAP} ;;
+esac
+exit 0
+`;
+
+interface Client {
+  readonly name: string;
+  /** What is run at the site, given its folder and the script. */
+  argv(folder: string, script: string): readonly string[];
+}
+
+const CLIENTS: readonly Client[] = [
+  {
+    name: "udhcpc",
+    argv: (_folder, script) => ["udhcpc", "-f", "-i", TAP, "-s", script, "-t", "20", "-T", "3"],
+  },
+  {
+    name: "dhclient",
+    argv: (folder, script) => [
+      ...["dhclient", "-4", "-d", "-sf", script, "-cf", "/dev/null"],
+      ...["-lf", join(folder, "dhclient.leases"), "-pf", join(folder, "dhclient.pid"), TAP],
+    ],
+  },
+  {
+    // Its folders are fixed: the namespace's own mounts hide the machine's.
+    name: "dhcpcd",
+    argv: (folder, script) => {
+      const state = join(folder, "dhcpcd");
+      const hide = `mkdir -p ${state} && mount --bind ${state} /var/lib/dhcpcd && mount -t tmpfs tmpfs /run`;
+      const run = `exec dhcpcd -4 -B -f /dev/null -c ${script} --noarp ${TAP}`;
+      return ["sh", "-c", `mkdir -p /var/lib/dhcpcd && ${hide} && ${run}`];
+    },
+  },
+];
+
+const here = CLIENTS.filter(({ name }) => kernelNeeds(name).every((reason) => !reason));
+
+describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
+  let cluster: Cluster;
+  const clients = new Map<string, Running>();
+  const captures = new Map<string, Capture>();
+  const addresses = new Map<string, string>();
+
+  beforeAll(async () => {
+    cluster = await Cluster.create("dhcp", { lease: LEASE, flags: ["--address", "dhcp"] });
+    for (const { name } of here) await cluster.addAgent(name);
+    await cluster.startAll();
+    for (const { name } of here) {
+      captures.set(name, await Capture.start(cluster.agent(name).site, TAP, "udp port 67"));
+    }
+  });
+  afterAll(() => cluster?.remove());
+
+  it.for(here)("$name gets a lease", async ({ name }) => {
+    const started = performance.now();
+    startClient(name);
+    const ip = await settledAddress(name, 15_000);
+    figure(`${name}: lease ${((performance.now() - started) / 1000).toFixed(2)} s after its start`);
+    addresses.set(name, ip);
+    expect(await cluster.ip(name)).toBe(ip);
+  });
+
+  it.for(here)(
+    "$name renews by unicast and keeps the address",
+    async ({ name }) => {
+      const renewed = async () => (await unicastAcks(name)).length >= RENEWALS;
+      await eventually(`${name} renewed ${RENEWALS} times`, renewed, 90_000, 2_000);
+      const acks = await unicastAcks(name);
+      figure(`${name}: ${acks.length} unicast renewals acknowledged`);
+      expect(new Set(acks)).toEqual(new Set([addresses.get(name)]));
+      expect(await addressOf(cluster.agent(name))).toBe(addresses.get(name));
+    },
+    120_000,
+  );
+
+  it.for(here)(
+    "$name keeps the address when the agent restarts",
+    async ({ name }) => {
+      const agent = cluster.agent(name);
+      const mac = (await agent.status())?.mac;
+      await agent.stop();
+      const before = (await acks(name)).length;
+      agent.start();
+      const again = async () => (await acks(name)).length > before;
+      await eventually(`${name} is acknowledged by the new agent`, again, 40_000, 1_000);
+      expect((await agent.status())?.mac).toBe(mac);
+      expect(await settledAddress(name, 15_000)).toBe(addresses.get(name));
+      expect(new Set((await acks(name)).slice(before))).toEqual(new Set([addresses.get(name)]));
+    },
+    90_000,
+  );
+
+  it.for(here)(
+    "$name gets the same address when it starts anew",
+    async ({ name }) => {
+      await clients.get(name)?.stop();
+      await cluster.agent(name).site.run(["ip", "-4", "addr", "flush", "dev", TAP]);
+      startClient(name);
+      expect(await settledAddress(name, 20_000)).toBe(addresses.get(name));
+    },
+    40_000,
+  );
+
+  function startClient(name: string): void {
+    const { site } = cluster.agent(name);
+    const script = join(site.folder, "dhcp-script");
+    writeFileSync(script, SCRIPT, { mode: 0o755 });
+    const argv = CLIENTS.find((client) => client.name === name)?.argv(site.folder, script) ?? [];
+    clients.set(name, site.start(argv));
+  }
+
+  /** The address on the interface once there is one. */
+  function settledAddress(name: string, limitMs: number): Promise<string> {
+    const address = () => addressOf(cluster.agent(name));
+    return cluster.agent(name).explain(async () => {
+      try {
+        return await eventually(`${name} has an address`, address, limitMs);
+      } catch (error) {
+        throw new Error(`${(error as Error).message}: ${clients.get(name)?.output.slice(-800)}`);
+      }
+    });
+  }
+
+  /** Addresses that were acknowledged, each ACK one. */
+  async function acks(name: string): Promise<string[]> {
+    const fields = await captures.get(name)?.read("dhcp.option.dhcp == 5", ["dhcp.ip.your"]);
+    return (fields ?? []).map(([ip]) => ip ?? "");
+  }
+
+  /** ACKs of a renewal: the client filled in its address (RFC 2131 4.3.6) and both ways are unicast. */
+  async function unicastAcks(name: string): Promise<string[]> {
+    const requests = await captures
+      .get(name)
+      ?.read("dhcp.option.dhcp == 3 && dhcp.ip.client != 0.0.0.0 && ip.dst != 255.255.255.255", [
+        "dhcp.id",
+      ]);
+    const asked = new Set((requests ?? []).map(([id]) => id));
+    const answers = await captures
+      .get(name)
+      ?.read("dhcp.option.dhcp == 5 && ip.dst != 255.255.255.255", ["dhcp.id", "dhcp.ip.your"]);
+    return (answers ?? []).filter(([id]) => asked.has(id)).map(([, ip]) => ip ?? "");
+  }
+});
+
+async function addressOf(agent: Agent): Promise<string | undefined> {
+  const { stdout } = await agent.site.finish(["ip", "-o", "-4", "addr", "show", "dev", TAP]);
+  return /inet (10\.86\.\d+\.\d+)\//.exec(stdout)?.[1];
+}
