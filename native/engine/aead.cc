@@ -18,8 +18,11 @@ const void* cipherOf(Cipher cipher) {
 
 }  // namespace
 
-std::optional<Aead> Aead::make(Cipher cipher, Direction direction, Bytes key) {
+std::optional<Aead> Aead::make(Cipher cipher, Direction direction, Bytes key, Provider provider) {
   if (!loadCryptoLibrary().empty() || key.size() != keyBytes) return std::nullopt;
+  if (cipher == Cipher::aes256gcm && provider == Provider::fastest && VaesGcm::supported()) {
+    return Aead(std::make_unique<VaesGcm>(key.data()));
+  }
   const CryptoLibrary& library = cryptoLibrary();
   const void* evpCipher = cipherOf(cipher);
   if (evpCipher == nullptr) return std::nullopt;
@@ -31,10 +34,12 @@ std::optional<Aead> Aead::make(Cipher cipher, Direction direction, Bytes key) {
   return aead;
 }
 
-Aead::Aead(Aead&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
+Aead::Aead(Aead&& other) noexcept
+    : context_(std::exchange(other.context_, nullptr)), wide_(std::move(other.wide_)) {}
 
 Aead& Aead::operator=(Aead&& other) noexcept {
   std::swap(context_, other.context_);
+  std::swap(wide_, other.wide_);
   return *this;
 }
 
@@ -43,6 +48,10 @@ Aead::~Aead() {
 }
 
 bool Aead::seal(const Nonce& nonce, Bytes associated, Bytes plain, uint8_t* out) {
+  if (wide_ != nullptr) {
+    wide_->seal(nonce, associated, plain, out);
+    return true;
+  }
   const CryptoLibrary& library = cryptoLibrary();
   int written = 0;
   const int plainBytes = static_cast<int>(plain.size());
@@ -63,6 +72,10 @@ bool Aead::seal(const Nonce& nonce, Bytes associated, Bytes plain, uint8_t* out)
 
 bool Aead::open(const Nonce& nonce, Bytes associated, Bytes sealed, uint8_t* out) {
   if (sealed.size() < tagBytes) return false;
+  if (wide_ != nullptr) {
+    const Bytes body = sealed.first(sealed.size() - tagBytes);
+    return wide_->open(nonce, associated, body, sealed.data() + body.size(), out);
+  }
   const CryptoLibrary& library = cryptoLibrary();
   const size_t plainBytes = sealed.size() - tagBytes;
   int written = 0;
