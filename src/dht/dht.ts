@@ -117,6 +117,9 @@ export class Dht implements Machine<DhtInput, DhtOutput> {
   readonly #replica: Replica;
   readonly #coordinator: Coordinator;
 
+  /** The deadline since the last input; undefined = to be found again. */
+  #wakeAt: Millis | undefined;
+
   constructor(options: DhtOptions) {
     const { suite, networkId, identity, self, rng } = options;
     const rules: RecordRules = { lease: VERSION_RULE, mac: VERSION_RULE, ...options.rules };
@@ -149,6 +152,7 @@ export class Dht implements Machine<DhtInput, DhtOutput> {
   }
 
   handle(now: Millis, input: DhtInput): void {
+    this.#wakeAt = undefined;
     switch (input.kind) {
       case "timeout":
         this.#sync.timeout(now);
@@ -183,7 +187,8 @@ export class Dht implements Machine<DhtInput, DhtOutput> {
   }
 
   deadline(): Millis {
-    return Math.min(this.#sync.deadline(), this.#coordinator.deadline());
+    this.#wakeAt ??= Math.min(this.#sync.deadline(), this.#coordinator.deadline());
+    return this.#wakeAt;
   }
 
   /** What this node keeps for others and for itself. */

@@ -104,6 +104,9 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
   #phase: "waiting" | "alone" | "joined" = "waiting";
   #now: Millis = 0;
 
+  /** The deadline since the last input; undefined = to be found again. */
+  #wakeAt: Millis | undefined;
+
   constructor(options: LeasesOptions) {
     this.#options = options;
     this.#desk = new Desk({ ...options, output: (output) => this.#outbox.push(output) });
@@ -129,6 +132,7 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
   }
 
   handle(now: Millis, input: LeasesInput): void {
+    this.#wakeAt = undefined;
     this.#now = now;
     switch (input.kind) {
       case "timeout":
@@ -156,9 +160,13 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
   }
 
   deadline(): Millis {
-    let earliest = NEVER;
-    for (const claim of this.#claims.values()) earliest = Math.min(earliest, wakeAt(claim));
-    return earliest;
+    if (this.#wakeAt === undefined) {
+      this.#wakeAt = NEVER;
+      for (const claim of this.#claims.values()) {
+        this.#wakeAt = Math.min(this.#wakeAt, wakeAt(claim));
+      }
+    }
+    return this.#wakeAt;
   }
 
   /** The addresses held now. */

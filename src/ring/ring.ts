@@ -92,6 +92,9 @@ export class Ring implements Machine<RingInput, RingOutput> {
   #dirty = false;
   #othersTurn = 0;
 
+  /** The deadline since the last input; undefined = to be found again. */
+  #wakeAt: Millis | undefined;
+
   constructor(options: RingOptions) {
     const { self, rng, name = "" } = options;
     this.#self = self;
@@ -131,6 +134,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
   }
 
   handle(now: Millis, input: RingInput): void {
+    this.#wakeAt = undefined;
     switch (input.kind) {
       case "timeout":
         this.#timeout(now);
@@ -170,7 +174,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
   }
 
   deadline(): Millis {
-    return Math.min(
+    this.#wakeAt ??= Math.min(
       this.#timers.deadline(),
       this.#attempts.deadline(),
       this.#convictions.deadline(),
@@ -179,6 +183,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
       this.#shortcuts.deadline(),
       this.#idle.deadline(),
     );
+    return this.#wakeAt;
   }
 
   #timeout(now: Millis): void {

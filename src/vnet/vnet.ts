@@ -50,6 +50,9 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   readonly #queries: AddressQueries;
   readonly #inside: Inside;
 
+  /** The deadline since the last input; undefined = to be found again. */
+  #wakeAt: Millis | undefined;
+
   constructor(options: VnetOptions) {
     const context = new VnetContext(options);
     this.#context = context;
@@ -79,6 +82,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   }
 
   handle(now: Millis, input: VnetInput): void {
+    this.#wakeAt = undefined;
     this.#take(now, input);
     if (this.#host.takeChanged()) this.#claimsChanged(now);
   }
@@ -88,7 +92,8 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   }
 
   deadline(): Millis {
-    return Math.min(...this.#timed().map((part) => part.deadline()));
+    this.#wakeAt ??= Math.min(...this.#timed().map((part) => part.deadline()));
+    return this.#wakeAt;
   }
 
   /** The virtual address of a linked peer, once its claim was confirmed. */
