@@ -1,5 +1,5 @@
 /** Documents are part of the change: their tables are compared with the code they speak of. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { DROP_REASONS } from "../src/base/drop-reason.ts";
@@ -20,13 +20,16 @@ function rowsUnder(path: string, heading: string): string[][] {
     read(path)
       .split(/^## /m)
       .find((part) => part.startsWith(heading)) ?? "";
-  const lines = section.split("\n").filter((line) => line.startsWith("|"));
-  return lines.slice(2).map((line) =>
-    line
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  );
+  const lines = section.split("\n");
+  const isRule = (line: string | undefined): boolean => line?.startsWith("|---") === true;
+  return lines
+    .filter((line, i) => line.startsWith("|") && !isRule(line) && !isRule(lines[i + 1]))
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
 }
 
 describe("docs/DEPENDENCIES.md", () => {
@@ -83,6 +86,117 @@ describe("docs/ERRORS.md", () => {
       row[0]?.replaceAll("`", ""),
     );
     expect(rows).toEqual([...DROP_REASONS]);
+  });
+});
+
+describe("docs/PROTOCOL.md", () => {
+  const AREAS = ["link", "ring", "dht", "lease", "vnet", "node"];
+  const rows = rowsUnder("docs/PROTOCOL.md", "Timers and bounds").map(([name, file, value]) => ({
+    name: plain(name),
+    file: plain(file),
+    value: value ?? "",
+  }));
+
+  it("gives each timer and bound the value of the code", () => {
+    const wrong = rows.flatMap(({ name, file, value }) => {
+      const actual = constantsOf(`src/${file}`).get(name);
+      const same = actual !== undefined && valueText(value) === valueText(actual);
+      return same ? [] : [`${file} ${name}: ${value} in the document, ${actual} in the code`];
+    });
+    expect(rows.length).toBeGreaterThan(200);
+    expect(wrong).toEqual([]);
+  });
+
+  it("leaves no timer and no bound of a machine out", () => {
+    const known = new Set(rows.map(({ name, file }) => `${file} ${name}`));
+    const missing = AREAS.flatMap(sourcesOf).flatMap((path) =>
+      [...constantsOf(path).keys()]
+        .filter((name) => /(_MS|_MAX|PER_SECOND)$|^MAX_/.test(name))
+        .map((name) => `${path.slice("src/".length)} ${name}`)
+        .filter((name) => !known.has(name)),
+    );
+    expect(missing, "one row each under Timers and bounds").toEqual([]);
+  });
+
+  it("names only files that exist", () => {
+    const named = read("docs/PROTOCOL.md").matchAll(/`([a-z]+\/[a-z0-9-]+\.ts)`/g);
+    const gone = [...named].filter((match) => !existsSync(`${ROOT}/src/${match[1]}`));
+    expect(gone.map((match) => match[1])).toEqual([]);
+  });
+});
+
+/** Constants of one file by name, as written; members of ENGINE_LIMITS by both names. */
+function constantsOf(path: string): Map<string, string> {
+  const found = new Map<string, string>();
+  const text = existsSync(`${ROOT}/${path}`) ? read(path) : "";
+  const declared =
+    /^(?:export | {2}static )?(?:const|readonly) ([A-Z][A-Z0-9_]*)(?:: [^=]+)? = ([^;]+);/gm;
+  for (const [, name = "", value = ""] of text.matchAll(declared)) found.set(name, value);
+  const limits = /ENGINE_LIMITS = \{(.*?)\n\}/s.exec(text)?.[1] ?? "";
+  for (const [, name, value = ""] of limits.matchAll(/^ {2}(\w+): ([^,]+),$/gm)) {
+    found.set(`ENGINE_LIMITS.${name}`, value);
+  }
+  return found;
+}
+
+/** One text for `[1_000, 500]` of the code and `1,000, 500` of a document. */
+function valueText(value: string): string {
+  return plain(value)
+    .replaceAll("_", "")
+    .replaceAll(/(\d),(?=\d{3})/g, "$1")
+    .replaceAll(/[[\]]/g, "");
+}
+
+function plain(cell: string | undefined): string {
+  return (cell ?? "").replaceAll("`", "");
+}
+
+function sourcesOf(area: string): string[] {
+  return readdirSync(`${ROOT}/src/${area}`)
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => `src/${area}/${name}`);
+}
+
+describe("docs/OPERATING.md", () => {
+  it("lists every event of the journal and no other", () => {
+    const written = rowsUnder("docs/OPERATING.md", "Journal").map(
+      ([area, what]) => `${area} ${plain(what)}`,
+    );
+    const areas = ["link", "ring", "dht", "lease", "vnet", "node", "agent"];
+    const raised = areas.flatMap((area) =>
+      sourcesOf(area).flatMap((path) =>
+        [...read(path).matchAll(/(?:\bwhat: |\bownEvent\(\s*)"([a-z-]+)"/g)].map(
+          (match) => `${area === "agent" ? "node" : area} ${match[1]}`,
+        ),
+      ),
+    );
+    expect([...new Set(written)].sort()).toEqual([...new Set(raised)].sort());
+    expect(written.length).toBe(new Set(written).size);
+  });
+});
+
+describe("documents that the code refers to", () => {
+  it("have the heading that a comment names", () => {
+    const areas = readdirSync(`${ROOT}/src`).filter((name) => !name.includes("."));
+    const broken = areas.flatMap(sourcesOf).flatMap((path) =>
+      [...read(path).matchAll(/(docs\/[A-Z]+\.md)(?:, "?([A-Z][A-Za-z ]*))?/g)]
+        .filter(([, document = "", heading]) => {
+          if (!existsSync(`${ROOT}/${document}`)) return true;
+          return heading !== undefined && !read(document).includes(`\n## ${heading}\n`);
+        })
+        .map((match) => `${path}: ${match[0]}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it("have working links to one another", () => {
+    const documents = readdirSync(`${ROOT}/docs`).filter((name) => name.endsWith(".md"));
+    const broken = documents.flatMap((name) =>
+      [...read(`docs/${name}`).matchAll(/\]\(([^)#]+)(#[^)]*)?\)/g)]
+        .filter(([, to = ""]) => !to.startsWith("http") && !existsSync(`${ROOT}/docs/${to}`))
+        .map(([, to]) => `docs/${name}: ${to}`),
+    );
+    expect(broken).toEqual([]);
   });
 });
 
