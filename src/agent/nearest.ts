@@ -1,12 +1,16 @@
-/** The candidate with the smallest edit distance to `word`: what a mistyped key most likely meant. */
+/**
+ * The candidate with the smallest edit distance to `word`: what a mistyped key most likely meant.
+ * Of equals the one of like length: two letters in the wrong order are the commonest slip.
+ */
 export function nearestWord(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestDistance = Number.POSITIVE_INFINITY;
+  let bestCost = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) {
+    const cost = distance + Math.min(Math.abs(word.length - candidate.length), MAX_WORD) / 100;
+    if (cost < bestCost) {
       best = candidate;
-      bestDistance = distance;
+      bestCost = cost;
     }
   }
   return best;

@@ -451,6 +451,7 @@ describe("small parsers", () => {
       }),
     );
     expect(nearestWord("bootsrap", KEY_NAMES)).toBe("bootstrap");
+    expect(nearestWord("rnage", KEY_NAMES)).toBe("range");
   });
 
   it("stray variables are named, known ones are not", () => {
