@@ -157,6 +157,15 @@ function sourcesOf(area: string): string[] {
     .map((name) => `src/${area}/${name}`);
 }
 
+describe("docs/WIRE.md", () => {
+  it.each(["Message types", "Routed payload types"])("%s: each has a form below", (heading) => {
+    const rows = rowsUnder("docs/WIRE.md", heading);
+    const lost = rows.filter((row) => !read("docs/WIRE.md").includes(`\n## ${row.at(-1)}\n`));
+    expect(rows.length).toBeGreaterThan(0);
+    expect(lost).toEqual([]);
+  });
+});
+
 describe("docs/OPERATING.md", () => {
   it("lists every event of the journal and no other", () => {
     const written = rowsUnder("docs/OPERATING.md", "Journal").map(
