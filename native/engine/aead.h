@@ -1,6 +1,6 @@
 // AES-256-GCM and ChaCha20-Poly1305. AES runs on the CPU's wide instructions where it has them
-// (vaes-gcm); everything else through the EVP functions of the running process (crypto-library). One
-// context is made per key and direction; a packet only sets the nonce.
+// (vaes-gcm); everything else through the EVP functions of the running process (crypto-library).
+// One context is made per key and direction; a packet only sets the nonce.
 #pragma once
 
 #include <array>
@@ -37,10 +37,11 @@ class Aead {
   Aead& operator=(const Aead&) = delete;
   ~Aead();
 
-  /// `out` takes plain.size() bytes (may be plain itself) and then the tag. False when the library fails.
+  /// `out` takes plain.size() bytes (may be plain itself) and then the tag. False when the library
+  /// fails.
   bool seal(const Nonce& nonce, Bytes associated, Bytes plain, uint8_t* out);
-  /// `sealed` ends in its tag; `out` takes sealed.size() - 16 bytes (may be sealed itself). False when
-  /// the tag is wrong or `sealed` is shorter than a tag; `out` must not be read then.
+  /// `sealed` ends in its tag; `out` takes sealed.size() - 16 bytes (may be sealed itself). False
+  /// when the tag is wrong or `sealed` is shorter than a tag; `out` must not be read then.
   bool open(const Nonce& nonce, Bytes associated, Bytes sealed, uint8_t* out);
 
  private:

@@ -7,7 +7,7 @@
 
 namespace weft {
 
-static_assert(std::endian::native == std::endian::little, "weft's engine runs on little-endian CPUs");
+static_assert(std::endian::native == std::endian::little, "loadLe and storeLe copy");
 
 template <typename T>
 inline T loadLe(const void* from) {

@@ -18,8 +18,8 @@ uint16_t pseudoHeaderSum(Bytes frame, const FrameView& view, uint32_t layer4Byte
 /// Recomputes the IPv4 header checksum at `header`, of `headerBytes` bytes.
 void writeIpv4Checksum(uint8_t* header, size_t headerBytes);
 
-/// Completes a partial checksum: sums from `start` to the end of the packet and stores the result at
-/// start + offset. False when that lies outside of the frame.
+/// Completes a partial checksum: sums from `start` to the end of the packet and stores the result
+/// at start + offset. False when that lies outside of the frame.
 bool completeChecksum(std::span<uint8_t> frame, size_t start, size_t offset, size_t end);
 
 /// Where the checksum field is behind the start of a TCP or UDP header.

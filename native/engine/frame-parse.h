@@ -44,8 +44,8 @@ struct FrameView {
   uint32_t end = 0;
 };
 
-/// `none` when `view` was filled: all offsets lie inside the frame, and an IP packet's fixed header,
-/// options and extension headers are whole. `shortFrame` or `badField` otherwise.
+/// `none` when `view` was filled: all offsets lie inside the frame, and an IP packet's fixed
+/// header, options and extension headers are whole. `shortFrame` or `badField` otherwise.
 DropReason parseFrame(Bytes frame, FrameView& view);
 
 /// Bytes of the transport layer that are there.

@@ -13,7 +13,9 @@ constexpr uint64_t leastBurst = 65'536;
 }  // namespace
 
 RateLimit::RateLimit(uint64_t bytesPerSecond)
-    : bytesPerSecond_(bytesPerSecond), burst_(std::max(bytesPerSecond, leastBurst)), level_(burst_) {}
+    : bytesPerSecond_(bytesPerSecond),
+      burst_(std::max(bytesPerSecond, leastBurst)),
+      level_(burst_) {}
 
 bool RateLimit::take(uint64_t nowMs, uint64_t bytes) {
   if (bytesPerSecond_ == 0) return true;

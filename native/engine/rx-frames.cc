@@ -79,7 +79,8 @@ void RxThread::onAggregate(RxSession& session, std::span<uint8_t> body) {
         descriptor.kind != wire::Kind::frame || descriptor.pad != 0) {
       return counters_.drop(DropReason::badField);
     }
-    onFrame(session, descriptor, body.subspan(wire::descriptorBytes, length - wire::descriptorBytes));
+    const size_t frameBytes = length - wire::descriptorBytes;
+    onFrame(session, descriptor, body.subspan(wire::descriptorBytes, frameBytes));
     body = body.subspan(length);
   }
 }

@@ -95,7 +95,8 @@ void SealedSender::sendControl(uint64_t nowMs, const Control& control) {
   sendMessage(*way, control);
 }
 
-/// Pads with the descriptor's nibble up to 15 bytes, past that by a length in front and zeros behind.
+/// Pads with the descriptor's nibble up to 15 bytes, past that by a length in front and zeros
+/// behind.
 void SealedSender::sendMessage(Way& way, const Control& control) {
   const size_t length = control.bytes.size();
   const size_t natural = way.route.shimBytes() + wire::overheadBytes + length;

@@ -26,8 +26,8 @@ class SealedSender {
   SealedSender(TxSessions& sessions, SendBatch& batch, UpcallRing& upcalls,
                ThreadCounters& counters);
 
-  /// Sends one frame or superframe on the active path. `view` is nothing when the frame could not be
-  /// parsed. May complete a checksum in `frame`.
+  /// Sends one frame or superframe on the active path. `view` is nothing when the frame could not
+  /// be parsed. May complete a checksum in `frame`.
   void sendFrame(uint64_t nowMs, TxSession& session, const VnetHeader& vnet,
                  std::span<uint8_t> frame, const std::optional<FrameView>& view);
   void sendControl(uint64_t nowMs, const Control& control);

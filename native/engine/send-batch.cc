@@ -16,12 +16,15 @@
 namespace weft {
 namespace {
 
+/// The segment size and the hop limit.
+constexpr size_t controlBytes = CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int));
+
 /// One message header with room for the control messages a run may need.
 struct Message {
   msghdr header{};
   SocketAddress to{};
   iovec piece{};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))> control{};
+  alignas(cmsghdr) std::array<char, controlBytes> control{};
 };
 
 template <typename T>

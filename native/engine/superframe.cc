@@ -146,12 +146,14 @@ bool SuperframeMerger::sameFlow(const uint8_t* next, size_t nextBytes) const {
   const uint8_t firstFlags = static_cast<uint8_t>(a[tcpFlags] & ~flagCwr);
   const uint8_t nextFlags = static_cast<uint8_t>(b[tcpFlags] & ~(flagFin | flagPsh));
   const size_t tcpBytes = headerBytes_ - view_.layer4Offset;
-  return std::memcmp(a, b, tcpSequence) == 0 &&                                     // ports
-         loadBe32(b + tcpSequence) ==
-             loadBe32(a + tcpSequence) + static_cast<uint32_t>(payloadBytes_) &&
-         std::memcmp(a + 8, b + 8, 5) == 0 && firstFlags == nextFlags &&            // ack, offset
-         std::memcmp(a + 14, b + 14, 2) == 0 &&                                     // window
-         std::memcmp(a + 18, b + 18, tcpBytes - 18) == 0;                           // urgent, options
+  const uint32_t sequence =
+      loadBe32(a + tcpSequence) + static_cast<uint32_t>(payloadBytes_);
+  return std::memcmp(a, b, tcpSequence) == 0 &&  // ports
+         loadBe32(b + tcpSequence) == sequence &&
+         std::memcmp(a + 8, b + 8, 5) == 0 &&  // acknowledgement, data offset
+         firstFlags == nextFlags &&
+         std::memcmp(a + 14, b + 14, 2) == 0 &&           // window
+         std::memcmp(a + 18, b + 18, tcpBytes - 18) == 0;  // urgent pointer, options
 }
 
 bool SuperframeMerger::sameIp(const uint8_t* next, size_t nextBytes) const {

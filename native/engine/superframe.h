@@ -22,8 +22,9 @@ namespace weft {
 /// Cuts one TCP superframe. Borrows the frame.
 class SuperframeSplitter {
  public:
-  /// Nothing when the frame is no well-formed TCP packet that fills the frame. `segmentBytes` is the
-  /// payload of each segment but the last. The device's hdr_len is not asked: it cannot be trusted.
+  /// Nothing when the frame is no well-formed TCP packet that fills the frame. `segmentBytes` is
+  /// the payload of each segment but the last. The device's hdr_len is not asked: it cannot be
+  /// trusted.
   static std::optional<SuperframeSplitter> make(Bytes frame, const FrameView& view,
                                                 uint16_t segmentBytes);
 

@@ -22,7 +22,8 @@ class TapWriter {
   TapWriter(Tap* tap, ThreadCounters& counters) : tap_(tap), counters_(counters) {}
 
   /// Joins the frame to the superframe under construction if it continues that one of the same
-  /// session. Its headers equal the first segment's, which was filtered: it needs no look of its own.
+  /// session. Its headers equal the first segment's, which was filtered: it needs no look of its
+  /// own.
   bool tryAppend(SessionId session, const wire::Descriptor& descriptor, std::span<uint8_t> frame);
   /// Writes the frame or begins a superframe with it. The bytes must stay until `flush`; headers
   /// may be rewritten in place. `descriptor` was checked against `view`.

@@ -57,7 +57,8 @@ class Tap {
   Tap& operator=(const Tap&) = delete;
   ~Tap();
 
-  /// One frame (behind its virtio header when vnetHeader). Bytes read, or -errno (-EAGAIN: nothing there).
+  /// One frame (behind its virtio header when vnetHeader). Bytes read, or -errno (-EAGAIN: nothing
+  /// there).
   ssize_t read(std::span<uint8_t> into);
   /// Writes one frame (behind its virtio header when vnetHeader). Bytes written, or -errno.
   ssize_t write(std::span<const uint8_t> frame);

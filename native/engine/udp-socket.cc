@@ -34,7 +34,8 @@ std::string describe(const Endpoint& endpoint) {
          std::to_string(endpoint.port);
 }
 
-/// PROBE sets DF, ignores what ICMP claims about the path, and reports EMSGSIZE only for our own link.
+/// PROBE sets DF, ignores what ICMP claims about the path, and reports EMSGSIZE only for our own
+/// link.
 bool forbidFragments(int fd, bool v6) {
   return v6 ? setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
                   setOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)

@@ -1,5 +1,5 @@
-// A bound, non-blocking UDP socket that never lets the kernel fragment or cache path MTUs: sizes are
-// the core's business.
+// A bound, non-blocking UDP socket that never lets the kernel fragment or cache path MTUs: sizes
+// are the core's business.
 #pragma once
 
 #include <netinet/in.h>

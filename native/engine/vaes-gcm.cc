@@ -15,8 +15,8 @@
 
 #include <algorithm>
 
-// Only functions with this attribute may use the instructions, so the file needs no compiler flags and
-// the library runs on every x86-64.
+// Only functions with this attribute may use the instructions, so the file needs no compiler flags
+// and the library runs on every x86-64.
 #define WEFT_VAES \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmul,ssse3")))
 // Arrays of vectors are registers only if the loops over them are gone; -O2 leaves them.

@@ -1,7 +1,7 @@
 // AES-256-GCM (NIST SP 800-38D, 96-bit nonces) on CPUs with VAES, VPCLMULQDQ and AVX-512: sixteen
 // blocks at a time, one pass. OpenSSL 3.0, which Node 20 carries, uses 128-bit AES-NI and looks up
-// parameters by name for every packet; this is about four times as fast on packets. Tests hold it to
-// published vectors and to OpenSSL on random input.
+// parameters by name for every packet; this is about four times as fast on packets. Tests hold it
+// to published vectors and to OpenSSL on random input.
 #pragma once
 
 #include <array>
@@ -39,7 +39,8 @@ class VaesGcm {
   /// A load of four powers may start at the last one.
   static constexpr size_t paddingBlocks = 3;
 
-  alignas(64) std::array<uint8_t, (powers + paddingBlocks) * blockBytes> hashPowers_{};  // H^16 .. H^1
+  /// H^16 .. H^1
+  alignas(64) std::array<uint8_t, (powers + paddingBlocks) * blockBytes> hashPowers_{};
   alignas(64) std::array<uint8_t, (rounds + 1) * blockBytes> roundKeys_{};
 };
 

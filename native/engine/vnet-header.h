@@ -1,5 +1,6 @@
 // struct virtio_net_hdr: what stands in front of a frame on a TAP with IFF_VNET_HDR. Declared here
-// because <linux/virtio_net.h> of some distributions is no valid C++. Host byte order (the TAP's default).
+// because <linux/virtio_net.h> of some distributions is no valid C++. Host byte order (the TAP's
+// default).
 #pragma once
 
 #include <cstddef>

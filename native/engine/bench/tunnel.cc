@@ -2,8 +2,9 @@
 //
 //      tunnel a|b TAP LISTEN_IP PORT PEER_IP MAX_DATAGRAM [chacha] [no-tso] [no-gso] [no-gro]
 //
-// Side a is 02:00:00:00:00:0a with 10.77.0.1, side b is 02:00:00:00:00:0b with 10.77.0.2; neighbours
-// are static (bench/tunnel.sh sets them), so no broadcast is needed. Ends on SIGTERM with its counters.
+// Side a is 02:00:00:00:00:0a with 10.77.0.1, side b is 02:00:00:00:00:0b with 10.77.0.2;
+// neighbours are static (bench/tunnel.sh sets them), so no broadcast is needed. Ends on SIGTERM
+// with its counters.
 #include <arpa/inet.h>
 #include <signal.h>
 #include <string.h>

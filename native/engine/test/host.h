@@ -96,7 +96,8 @@ void openSession(Host& host, SessionId id, const Keys& keys, const Endpoint& pee
 /// Both sides of a session with id 1: macA behind `a`, macB behind `b`, filters and forwards set.
 void join(Host& a, Host& b, const KeyPair& keys, uint16_t maxDatagram = 1500);
 Filter filterFor(SessionId session, const Mac& mac, const std::vector<Ip>& ips);
-Path directPath(SessionId session, PathIndex index, const Endpoint& to, uint16_t maxDatagram = 1500);
+Path directPath(SessionId session, PathIndex index, const Endpoint& to,
+                uint16_t maxDatagram = 1500);
 Forward forwardTo(const Mac& mac, SessionId session);
 Forward forwardLocal(const Mac& mac);
 

@@ -95,7 +95,8 @@ TEST("superframe: every segment is a valid TCP segment") {
     const Sample sample = randomSample(random);
     const std::vector<Frame> segments = segmentsOf(sample);
     CHECK(!segments.empty());
-    const size_t headers = sample.view.layer4Offset + (sample.frame[sample.view.layer4Offset + 12] >> 4) * 4U;
+    const size_t tcpAt = sample.view.layer4Offset;
+    const size_t headers = tcpAt + (sample.frame[tcpAt + 12] >> 4) * 4U;
     Frame payload;
     for (size_t i = 0; i < segments.size(); i++) {
       Frame segment = segments[i];
@@ -161,7 +162,8 @@ TEST("superframe: members of another superframe, gaps and plain frames do not jo
 TEST("superframe: random frames and sizes are refused or cut within bounds") {
   Random random(12);
   for (int round = 0; round < 20'000; round++) {
-    Sample sample{tcp(macB, macA, ipv4(1, 2, 3, 4), ipv4(1, 2, 3, 5), {}, random.bytes(100)), {}, 0};
+    Sample sample;
+    sample.frame = tcp(macB, macA, ipv4(1, 2, 3, 4), ipv4(1, 2, 3, 5), {}, random.bytes(100));
     for (int flips = 0; flips < 3; flips++) sample.frame[random.below(70)] = random.byte();
     sample.segmentBytes = static_cast<uint16_t>(random.below(120));
     if (parseFrame(sample.frame, sample.view) != DropReason::none) continue;
