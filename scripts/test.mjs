@@ -46,7 +46,10 @@ function vitest(name, config) {
 
 /** A test program of ours that ends in `N passed, N failed` lines. */
 function harness(name, argv) {
-  const result = spawnSync(argv[0], argv.slice(1), { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const result = spawnSync(argv[0], argv.slice(1), {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const output = result.stdout.toString();
   process.stdout.write(output);
   noteReasons(output);

@@ -108,7 +108,8 @@ Napi::Value framePair(const CallbackInfo& info) {
   const Napi::Env env = info.Env();
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
-    Napi::Error::New(env, std::string("socketpair: ") + strerror(errno)).ThrowAsJavaScriptException();
+    const std::string cause = std::string("socketpair: ") + strerror(errno);
+    Napi::Error::New(env, cause).ThrowAsJavaScriptException();
     return env.Undefined();
   }
   const int room = 1 << 20;  // the far end is read by a slow test, not by a kernel

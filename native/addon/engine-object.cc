@@ -69,7 +69,8 @@ bool EngineObject::listen(Napi::Env env, Napi::Value callback) {
     return false;
   }
   // one waiting call is enough: the engine rings once until the next drain
-  doorbell_ = Napi::ThreadSafeFunction::New(env, callback.As<Napi::Function>(), "weft doorbell", 2, 1);
+  const auto function = callback.As<Napi::Function>();
+  doorbell_ = Napi::ThreadSafeFunction::New(env, function, "weft doorbell", 2, 1);
   doorbell_.Unref(env);
   hasDoorbell_ = true;
   // runs before the doorbell's own hook (last in, first out): the data threads are gone by then
@@ -126,7 +127,9 @@ Napi::Value EngineObject::drain(const CallbackInfo& info) {
 Napi::Value EngineObject::counters(const CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Counters counters = engine_ != nullptr ? engine_->counters() : lastCounters_;
-  const auto number = [env](uint64_t value) { return Number::New(env, static_cast<double>(value)); };
+  const auto number = [env](uint64_t value) {
+    return Number::New(env, static_cast<double>(value));
+  };
   Object dropped = Object::New(env);
   for (size_t i = 0; i < dropReasons; i++) {
     if (counters.dropped[i] == 0) continue;
@@ -144,7 +147,8 @@ Napi::Value EngineObject::counters(const CallbackInfo& info) {
   return object;
 }
 
-/// What was found at opening: {endpoints, tapName, tapMtu, tapMac, offloads}; undefined once closed.
+/// What was found at opening: {endpoints, tapName, tapMtu, tapMac, offloads}; undefined when
+/// closed.
 Napi::Value EngineObject::facts(const CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (engine_ == nullptr) return env.Undefined();

@@ -84,7 +84,9 @@ struct Writer {
 
   Object operator()(const TrafficUpcall& upcall) const {
     Napi::Array sessions = Napi::Array::New(env, upcall.sessions.size());
-    for (uint32_t i = 0; i < upcall.sessions.size(); i++) sessions.Set(i, traffic(upcall.sessions[i]));
+    for (uint32_t i = 0; i < upcall.sessions.size(); i++) {
+      sessions.Set(i, traffic(upcall.sessions[i]));
+    }
     Object object = make("traffic");
     object.Set("sessions", sessions);
     return object;

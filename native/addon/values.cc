@@ -139,7 +139,9 @@ namespace {
 /// RFC 5952: the longest run of two or more zero groups, the first of equals, becomes `::`.
 std::string ipv6Text(const uint8_t* bytes) {
   uint16_t groups[8];
-  for (int i = 0; i < 8; i++) groups[i] = static_cast<uint16_t>(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+  for (int i = 0; i < 8; i++) {
+    groups[i] = static_cast<uint16_t>(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+  }
   int bestStart = -1;
   int bestLength = 1;
   for (int start = 0; start < 8; start++) {

@@ -1,5 +1,5 @@
-// JavaScript values to C++ values and back. Reading collects the first mistake with the place it was
-// made at ("commands[3].session"), so that a whole batch is read before anything is applied.
+// JavaScript values to C++ values and back. Reading collects the first mistake with the place it
+// was made at ("commands[3].session"), so that a whole batch is read before anything is applied.
 #pragma once
 
 #include <napi.h>
