@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/netns/**/*.test.ts"],
+    globalSetup: ["test/netns/nothing-left.ts"],
     testTimeout: 180_000,
     hookTimeout: 120_000,
     pool: "forks",

@@ -1,5 +1,5 @@
 /** One weft agent at a site of the lab, run through the real command line. */
-import { mkdirSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { AgentStatus } from "../src/agent/agent-status.ts";
@@ -41,7 +41,6 @@ export class Agent {
     this.site = site;
     this.clusterFile = clusterFile;
     this.#options = options;
-    mkdirSync(site.folder, { recursive: true });
   }
 
   get name(): string {

@@ -10,7 +10,7 @@
  * every name carries this process's id. `remove` ends what was started here and deletes the rest,
  * also after a failure or Ctrl-C.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Finished, finish, type Running, type RunOptions, run, start } from "./shell.ts";
@@ -20,6 +20,7 @@ const UNDERLAY = "198.51.100";
 const BRIDGE = "net0";
 /** More sites than a test on two cores should start. */
 const SITES_MAX = 64;
+const DEADLY: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 export class Lab {
   readonly prefix: string;
@@ -27,12 +28,14 @@ export class Lab {
   readonly folder: string;
   readonly #sites: Site[] = [];
   readonly #onExit = () => this.#removeNow();
+  readonly #onSignal = (signal: NodeJS.Signals) => this.#removeAndDie(signal);
   #removed = false;
 
   private constructor(prefix: string) {
     this.prefix = prefix;
     this.folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
     process.once("exit", this.#onExit);
+    for (const signal of DEADLY) process.once(signal, this.#onSignal);
   }
 
   static async create(name: string): Promise<Lab> {
@@ -63,6 +66,7 @@ export class Lab {
     const number = this.#sites.length + 1;
     const site = new Site(this, name, number);
     this.#sites.push(site);
+    mkdirSync(site.folder);
     const { port } = site;
     const cable = ["type", "veth", "peer", "name", port, "netns", this.internet];
     await run(["ip", "netns", "add", site.namespace]);
@@ -101,12 +105,12 @@ export class Lab {
       await finish(["ip", "netns", "del", name]);
     }
     rmSync(this.folder, { recursive: true, force: true });
-    this.#removed = true;
-    process.removeListener("exit", this.#onExit);
+    this.#forget();
   }
 
   /** Last resort when the process ends without `remove`: synchronous and quiet. */
   #removeNow(): void {
+    if (this.#removed) return;
     const { spawnSync } = process.getBuiltinModule("node:child_process");
     for (const site of this.#sites) site.killAll();
     for (const name of this.#namespaces()) {
@@ -114,6 +118,19 @@ export class Lab {
       spawnSync("ip", ["netns", "del", name], { stdio: "ignore" });
     }
     rmSync(this.folder, { recursive: true, force: true });
+    this.#forget();
+  }
+
+  /** A signal ends a process without its `exit` event; whoever else listens goes on after us. */
+  #removeAndDie(signal: NodeJS.Signals): void {
+    this.#removeNow();
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  }
+
+  #forget(): void {
+    this.#removed = true;
+    process.removeListener("exit", this.#onExit);
+    for (const signal of DEADLY) process.removeListener(signal, this.#onSignal);
   }
 
   #namespaces(): string[] {

@@ -36,6 +36,7 @@ TABLE
   cat <<'TABLE'
 udhcpc udhcpc
 isc-dhcp-client dhclient
+dhcpcd-base dhcpcd
 openssh-client ssh
 openssh-server sshd
 tshark tshark
