@@ -22,8 +22,6 @@ import type { CryptoSuite } from "./suite.ts";
 
 /** The secret's age at which a new one is drawn; the one before still counts for as long again. */
 export const COOKIE_SECRET_MS: Millis = 120_000;
-/** The asker uses a cookie no longer than it is sure to be taken. */
-export const COOKIE_LIFE_MS: Millis = 120_000;
 
 const COOKIE_BYTES = 16;
 /** Each sealing key is derived from a fresh random nonce and used once. */

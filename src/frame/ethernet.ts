@@ -11,7 +11,6 @@ import { ByteWriter } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import { type Mac, macFromBytes, macToBytes } from "../base/net.ts";
 
-export const ETHERNET_BYTES = 14;
 export const TYPE_IPV4 = 0x0800;
 export const TYPE_ARP = 0x0806;
 export const TYPE_IPV6 = 0x86dd;

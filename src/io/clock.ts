@@ -9,8 +9,3 @@ import { loadAddon } from "./engine.ts";
 export function boottimeNow(): Millis {
   return Math.floor(loadAddon().boottimeMs());
 }
-
-/** Unix seconds: only for the dates of certificates. */
-export function wallSeconds(): number {
-  return Math.floor(Date.now() / 1_000);
-}

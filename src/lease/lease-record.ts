@@ -51,8 +51,6 @@ export interface LeaseBody extends Omit<LeaseFacts, "holderKey"> {
   readonly attestations: readonly Attestation[];
 }
 
-/** RFC 2132: an option is at most 255 bytes, and a DHCP client id is one option. */
-export const MAX_CLIENT_BYTES = 255;
 /** Past this a longer life proves nothing more. */
 export const MAX_RENEWALS = 16;
 const MAX_ATTESTATIONS = 5;

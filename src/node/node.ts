@@ -3,10 +3,10 @@
  * of joining, the bootstrap, commands from outside, the state that outlives a restart.
  */
 
-import { fromHex, toHex } from "../base/bytes.ts";
+import { toHex } from "../base/bytes.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
-import { addressFromBytes, addressToBytes, type RingAddress } from "../base/ring-address.ts";
+import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import { type Millis, TimerTable } from "../base/time.ts";
 import type { SavedLease } from "../lease/leases.ts";
 import type { RingView } from "../ring/ring.ts";
@@ -307,10 +307,4 @@ export class Node implements Machine<NodeInput, NodeOutput> {
 
 function fixedIpOf(config: NodeConfig): string | undefined {
   return config.staticIp ?? config.claims.find((claim) => claim.name === config.nodeName)?.ip;
-}
-
-/** The ring address written as 40 hex digits; undefined for anything else. */
-export function addressFromText(text: string): RingAddress | undefined {
-  const bytes = text.length === 40 ? fromHex(text) : undefined;
-  return bytes === undefined ? undefined : addressFromBytes(bytes);
 }

@@ -120,10 +120,6 @@ export class Resolver {
   }
 }
 
-export function sameQuestion(a: Question, b: Question): boolean {
-  return questionName(a) === questionName(b);
-}
-
 function questionName(question: Question): string {
   return question.kind === "lease" ? question.ip : question.mac;
 }

@@ -16,12 +16,11 @@
  * The signature covers a label, the network id and every byte before it: a record of another network
  * does not verify. ttl 0 is a tombstone: "what I signed under this key is gone".
  */
-import { ByteReader, ByteWriter, concat, toHex, utf8 } from "../base/bytes.ts";
+import { ByteReader, ByteWriter, concat, utf8 } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import {
   ADDRESS_BYTES,
   addressFromBytes,
-  addressText,
   addressToBytes,
   type RingAddress,
 } from "../base/ring-address.ts";
@@ -103,13 +102,6 @@ export function parseRecord(bytes: Uint8Array): Parsed<DhtRecord> {
   if (!reader.ok) return dropped("truncated");
   if (!reader.finished()) return dropped("trailing-bytes");
   return parsed({ key, kind, signer, epoch, version, ttlSeconds, body, signature });
-}
-
-/** One line for journals and test failures. */
-export function recordText(record: DhtRecord): string {
-  const by = toHex(record.signer.subarray(0, 4));
-  const age = `${record.epoch}.${record.version}`;
-  return `${record.kind} ${addressText(record.key)} by ${by} v${age} ttl ${record.ttlSeconds}s`;
 }
 
 function emitUnsigned(record: UnsignedRecord): Uint8Array {

@@ -11,11 +11,9 @@ import { SEAL_OVERHEAD_BYTES } from "./data.ts";
 import { DATAGRAM_TYPES } from "./message-type.ts";
 
 export const RELAY_SHIM_BYTES = 8;
-/** Hops of a relay path; each takes one off, so a loop of labels ends. */
-export const RELAY_TTL = 4;
 
 export interface RelayShim {
-  /** 0..RELAY_TTL at the start of a path */
+  /** 0..4, 4 at the start of a path */
   readonly ttl: number;
   readonly label: Label;
 }
