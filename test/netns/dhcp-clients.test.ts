@@ -54,7 +54,7 @@ const CLIENTS: readonly Client[] = [
 
 const here = CLIENTS.filter(({ name }) => {
   const reason = requireCommand(name);
-  if (reason !== undefined) console.warn(`skipped: ${TITLE}: ${name}: ${reason}`);
+  if (reason !== undefined) console.log(`skipped: ${TITLE}: ${name}: ${reason}`);
   return reason === undefined;
 });
 

@@ -32,6 +32,6 @@ export function requireFile(path: string): Reason {
 /** A describe block that runs when every requirement holds, else is skipped and says why. */
 export function describeWhere(name: string, reasons: readonly Reason[], body: () => void): void {
   const missing = reasons.filter((reason) => reason !== undefined);
-  if (missing.length > 0) console.warn(`skipped: ${name}: ${missing.join("; ")}`);
+  if (missing.length > 0) console.log(`skipped: ${name}: ${missing.join("; ")}`);
   describe.skipIf(missing.length > 0)(name, body);
 }
