@@ -117,12 +117,6 @@ describe("docs/PROTOCOL.md", () => {
     );
     expect(missing, "one row each under Timers and bounds").toEqual([]);
   });
-
-  it("names only files that exist", () => {
-    const named = read("docs/PROTOCOL.md").matchAll(/`([a-z]+\/[a-z0-9-]+\.ts)`/g);
-    const gone = [...named].filter((match) => !existsSync(`${ROOT}/src/${match[1]}`));
-    expect(gone.map((match) => match[1])).toEqual([]);
-  });
 });
 
 /** Constants of one file by name, as written; members of ENGINE_LIMITS by both names. */
@@ -196,6 +190,20 @@ describe("documents that the code refers to", () => {
         .map((match) => `${path}: ${match[0]}`),
     );
     expect(broken).toEqual([]);
+  });
+
+  it("name only files that exist", () => {
+    const documents = readdirSync(`${ROOT}/docs`).filter((name) => name.endsWith(".md"));
+    const gone = documents.flatMap((document) =>
+      [...read(`docs/${document}`).matchAll(/`([a-z0-9/.-]+\.(?:ts|cc|h|mjs|sh))`/g)]
+        .map((match) => match[1] ?? "")
+        .filter(
+          (name) =>
+            !["", "src/", "native/engine/"].some((at) => existsSync(`${ROOT}/${at}${name}`)),
+        )
+        .map((name) => `docs/${document}: ${name}`),
+    );
+    expect(gone).toEqual([]);
   });
 
   it("have working links to one another", () => {
