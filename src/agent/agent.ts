@@ -9,7 +9,8 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine, Upcall } from "../base/engine.ts";
+import type { DropReason } from "../base/drop-reason.ts";
+import type { Engine, EngineCounters, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import type { Machine } from "../base/machine.ts";
 import { type Endpoint, endpointText, type Mac, subnetText } from "../base/net.ts";
@@ -26,6 +27,7 @@ import {
 import type { NodeCommand, NodeReply } from "../node/command.ts";
 import type { NodeConfig, NodeInput, NodeOutput } from "../node/config.ts";
 import type { NodeStatus } from "../node/status.ts";
+import { sumDrops } from "../node/sum-drops.ts";
 import type { AgentStatus } from "./agent-status.ts";
 import { type Resolver, resolveBootstrap } from "./bootstrap-names.ts";
 import type { Config } from "./config.ts";
@@ -57,7 +59,10 @@ export interface OpenedEngine {
   readonly endpoints: readonly Endpoint[];
 }
 
-export type AgentNode = Machine<NodeInput, NodeOutput> & { status(now: Millis): NodeStatus };
+export type AgentNode = Machine<NodeInput, NodeOutput> & {
+  status(now: Millis): NodeStatus;
+  drops(): Partial<Record<DropReason, number>>;
+};
 
 /** The machine as the agent sees it; tests bring their own. */
 export interface AgentTools {
@@ -159,7 +164,7 @@ export class Agent {
     const { node, opened } = this.#need();
     const status = node.status(this.#tools.now());
     const peers = status.peers.length;
-    const { dropped } = opened.engine.counters();
+    const { dropped } = this.counters();
     const loopLagMs = this.#lag.worstMs;
     const own = healthLines({
       peers,
@@ -181,8 +186,11 @@ export class Agent {
     };
   }
 
-  counters(): ReturnType<Engine["counters"]> {
-    return this.#need().opened.engine.counters();
+  /** The engine's counters; what was dropped counts the core's share too. */
+  counters(): EngineCounters {
+    const { node, opened } = this.#need();
+    const counters = opened.engine.counters();
+    return { ...counters, dropped: sumDrops([counters.dropped, node.drops()]) };
   }
 
   ask(command: NodeCommand): Promise<Exclude<NodeReply, { kind: "failed" }>> {

@@ -4,6 +4,7 @@
  */
 
 import { toHex } from "../base/bytes.ts";
+import type { DropReason } from "../base/drop-reason.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
 import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
@@ -19,6 +20,7 @@ import { buildParts, type Parts, type Tools } from "./parts.ts";
 import { Phases } from "./phases.ts";
 import type { NodeState, NodeStatus } from "./status.ts";
 import { reportStatus } from "./status-report.ts";
+import { sumDrops } from "./sum-drops.ts";
 import { type News, Wiring } from "./wiring.ts";
 
 /** Peers kept for the next start: enough that some of them are up (docs/PROTOCOL.md, Merge). */
@@ -95,6 +97,16 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       startedAt: this.#startedAt,
       health: this.#health(),
     });
+  }
+
+  /** What the core dropped since its start; the engine counts its own. */
+  drops(): Partial<Record<DropReason, number>> {
+    const { links, ring, vnet } = this.#parts;
+    return sumDrops([
+      links.drops(),
+      Object.fromEntries(ring.drops()),
+      Object.fromEntries(vnet.drops()),
+    ]);
   }
 
   #start(now: Millis): void {

@@ -302,6 +302,7 @@ describe("metrics", () => {
     for (const name of Object.keys(METRICS))
       expect(text, name).toMatch(new RegExp(`^${name}(\\{.*\\})? `, "m"));
     expect(text).toContain('weft_dropped_total{reason="bad-mac1"} 3');
+    expect(text).toContain('weft_dropped_total{reason="no-path"} 2');
     expect(text).toContain('weft_data_bytes_total{direction="in"} 135');
     expect(text).toContain('weft_control_bytes_total{direction="out"} 16');
     expect(text).toContain('weft_events_total{area="link",what="link-opened"} 1');

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Agent, type AgentTools, type EngineRequest } from "../../src/agent/agent.ts";
 import { type Config, loadConfig } from "../../src/agent/config.ts";
 import type { WeftError } from "../../src/agent/errors.ts";
+import type { DropReason } from "../../src/base/drop-reason.ts";
 import type { EngineCommand, EngineCounters } from "../../src/base/engine.ts";
 import type { CoreEvent } from "../../src/base/event.ts";
 import { NEVER } from "../../src/base/time.ts";
@@ -123,6 +124,10 @@ export class FakeNode {
 
   status(): NodeStatus {
     return this.current;
+  }
+
+  drops(): Partial<Record<DropReason, number>> {
+    return { "no-path": 2 };
   }
 }
 
