@@ -255,7 +255,7 @@ export class Host {
       claims: [],
       mac: this.#mac,
       mtu: 1_390,
-      sockets: 1,
+      sockets: [4],
       hasAes: true,
       bootstrap: this.#options.bootstrap,
       localEndpoints: [this.endpoint],

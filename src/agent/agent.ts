@@ -13,7 +13,7 @@ import type { DropReason } from "../base/drop-reason.ts";
 import type { Engine, EngineCounters, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import type { Machine } from "../base/machine.ts";
-import { type Endpoint, endpointText, type Mac, subnetText } from "../base/net.ts";
+import { type Endpoint, endpointText, familyOf, type Mac, subnetText } from "../base/net.ts";
 import type { Millis } from "../base/time.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
@@ -231,7 +231,7 @@ export class Agent {
       const rest = {
         boot: this.#tools.drawBoot(),
         wallSeconds: this.#wallSeconds(),
-        sockets: opened.endpoints.length,
+        sockets: opened.endpoints.map((endpoint) => familyOf(endpoint.ip)),
       };
       const node = this.#tools.createNode(planNode(this.#config, suite, { ...facts, ...rest }));
       this.#running = { node, opened, driver: this.#createDriver(node, opened.engine) };

@@ -32,7 +32,8 @@ const MAX_BOOTSTRAP = 64;
 export const MAX_NODES = 4_096;
 /** The DHCP clients in use cannot hold a shorter lease (dhcpcd: 20 s). */
 const MIN_LEASE_SECONDS = 20;
-const MAX_LEASE_SECONDS = 30 * 86_400;
+/** Records live a day at most (clampTtlSeconds, wire/record.ts). */
+const MAX_LEASE_SECONDS = 86_400;
 /** IPv6 inside the network needs 1,280 (RFC 8200); the engine carries frames of 9,216. */
 const MIN_MTU = 1_280;
 const MAX_MTU = 9_202;
@@ -262,7 +263,7 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
   lease: {
     fallback: "1h",
     shared: true,
-    meaning: "how long a lease holds without renewal, 20s to 30d",
+    meaning: "how long a lease holds without renewal, 20s to 1d",
   },
   mtu: { fallback: "auto", shared: true, meaning: "MTU of the interface: auto or 1280 to 9202" },
   domain: { fallback: undefined, shared: true, meaning: "DNS domain that DHCP clients are told" },

@@ -1,6 +1,6 @@
 /** From a checked configuration to what the engine and the node are opened with. */
 import { concat, utf8 } from "../base/bytes.ts";
-import { type Endpoint, type Mac, macFromBytes } from "../base/net.ts";
+import { type Endpoint, type IpFamily, type Mac, macFromBytes } from "../base/net.ts";
 import { identityFromSeed } from "../crypto/identity.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { NodeConfig, SavedState } from "../node/config.ts";
@@ -19,7 +19,7 @@ export interface PlanFacts {
   readonly hasAes: boolean;
   readonly version: string;
   readonly wallSeconds: number;
-  readonly sockets: number;
+  readonly sockets: readonly IpFamily[];
   readonly bootstrap: readonly Endpoint[];
   readonly localEndpoints: readonly Endpoint[];
   readonly saved: SavedState | undefined;

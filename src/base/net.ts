@@ -32,6 +32,12 @@ export function isIpv6(ip: Ip): boolean {
   return ip.includes(":");
 }
 
+export type IpFamily = 4 | 6;
+
+export function familyOf(ip: Ip): IpFamily {
+  return isIpv6(ip) ? 6 : 4;
+}
+
 /** Group bit of the first octet (IEEE 802): broadcast or multicast. */
 export function isGroupMac(mac: Mac): boolean {
   return (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;

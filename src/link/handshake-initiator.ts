@@ -10,7 +10,7 @@
 import { equalBytes } from "../base/bytes.ts";
 import type { ReceiverIndex, SocketIndex } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
-import { type Endpoint, endpointText, isIpv6, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, endpointText, familyOf, type IpFamily, sameEndpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { jitter } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
@@ -72,14 +72,14 @@ export interface FreshLinks {
 
 export interface InitiatorOptions {
   readonly self: HandshakeSelf;
-  readonly sockets: number;
+  readonly sockets: readonly IpFamily[];
   readonly drops: DropCounters;
   readonly links: FreshLinks;
 }
 
 export class HandshakeInitiator {
   readonly #self: HandshakeSelf;
-  readonly #sockets: number;
+  readonly #sockets: readonly IpFamily[];
   readonly #drops: DropCounters;
   readonly #links: FreshLinks;
   readonly #attempts = new Map<ReceiverIndex, Attempt>();
@@ -280,6 +280,7 @@ export class HandshakeInitiator {
   #sendMessage1(attempt: Attempt, endpoint: Endpoint): void {
     const bytes = this.#message1(attempt, attempt.cookies.get(endpointText(endpoint)));
     const socket = socketFor(endpoint, this.#sockets);
+    if (socket === undefined) return;
     this.#out.push({ kind: "send", channel: { kind: "socket", socket, endpoint }, bytes });
   }
 
@@ -315,9 +316,16 @@ export class HandshakeInitiator {
   }
 }
 
-/** By convention socket 0 serves IPv4 and socket 1, when there is one, IPv6. */
-export function socketFor(endpoint: Endpoint, sockets: number): SocketIndex {
-  return sockets > 1 && isIpv6(endpoint.ip) ? 1 : 0;
+/**
+ * The first socket of the endpoint's family; undefined when this host has none, so that the endpoint
+ * cannot be reached.
+ */
+export function socketFor(
+  endpoint: Endpoint,
+  sockets: readonly IpFamily[],
+): SocketIndex | undefined {
+  const socket = sockets.indexOf(familyOf(endpoint.ip));
+  return socket < 0 ? undefined : socket;
 }
 
 function endpointsOf(to: ConnectTarget): Endpoint[] {

@@ -1,6 +1,6 @@
 /** Both sides of handshakes behind one door: sorts messages by type and direction. */
 import { Outbox } from "../base/machine.ts";
-import type { Endpoint } from "../base/net.ts";
+import type { Endpoint, IpFamily } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import { parseHandshake1 } from "../wire/handshake.ts";
@@ -26,7 +26,7 @@ export type HandshakesOutput =
 
 export interface HandshakesOptions {
   readonly self: HandshakeSelf;
-  readonly sockets: number;
+  readonly sockets: readonly IpFamily[];
   readonly drops: DropCounters;
   readonly links: FreshLinks;
 }

@@ -18,7 +18,7 @@ import type {
   Upcall,
 } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
-import type { Endpoint } from "../base/net.ts";
+import type { Endpoint, IpFamily } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
@@ -85,7 +85,7 @@ export interface LinkOptions {
   readonly suite: CryptoSuite;
   readonly rng: Rng;
   readonly drops: DropCounters;
-  readonly sockets: number;
+  readonly sockets: readonly IpFamily[];
   readonly peer: PeerInfo;
   readonly role: LinkRole;
   /** Direct neighbours of the peer: likely relays. */

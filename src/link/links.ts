@@ -9,7 +9,7 @@ import type { DropReason } from "../base/drop-reason.ts";
 import type { EngineCommand, SessionId, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import { type Endpoint, endpointText } from "../base/net.ts";
+import { type Endpoint, endpointText, type IpFamily } from "../base/net.ts";
 import { addressText, type RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
@@ -78,8 +78,8 @@ export interface LinksOptions {
   readonly name: string;
   readonly boot: bigint;
   readonly digest: Uint8Array;
-  /** How many UDP sockets the engine has: socket 0 for IPv4, socket 1 for IPv6. */
-  readonly sockets: number;
+  /** The family of each of the engine's UDP sockets, in order. */
+  readonly sockets: readonly IpFamily[];
   readonly hasAes: boolean;
 }
 

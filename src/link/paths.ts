@@ -19,7 +19,7 @@ import {
   type SocketIndex,
 } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
-import { type Endpoint, isIpv6, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, type IpFamily, isIpv6, sameEndpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { below, type Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
@@ -91,7 +91,7 @@ export type PathsOutput =
 export interface PathsOptions {
   readonly session: SessionId;
   readonly rng: Rng;
-  readonly sockets: number;
+  readonly sockets: readonly IpFamily[];
   readonly periodMs: Millis;
 }
 
@@ -214,7 +214,8 @@ export class Paths {
    */
   addCandidates(now: Millis, endpoints: readonly Endpoint[], delayMs: Millis): void {
     for (const endpoint of endpoints) {
-      this.#keepCandidate(socketFor(endpoint, this.#options.sockets), endpoint);
+      const socket = socketFor(endpoint, this.#options.sockets);
+      if (socket !== undefined) this.#keepCandidate(socket, endpoint);
     }
     this.#tryAt = now + delayMs;
     if (delayMs === 0) this.#tryCandidates(now);

@@ -1,7 +1,7 @@
 /** Everything a node is told from outside: its configuration, its inputs, its outputs. */
 import type { EngineCommand, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
-import type { Endpoint, Ip, Mac, Subnet } from "../base/net.ts";
+import type { Endpoint, Ip, IpFamily, Mac, Subnet } from "../base/net.ts";
 import type { SavedLease } from "../lease/leases.ts";
 import type { AddressMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
@@ -28,8 +28,8 @@ export interface NodeConfig {
   /** Of the TAP. */
   readonly mac: Mac;
   readonly mtu: number;
-  /** How many UDP sockets the engine has. */
-  readonly sockets: number;
+  /** The family of each of the engine's UDP sockets, in order. */
+  readonly sockets: readonly IpFamily[];
   /** The processor has AES instructions. */
   readonly hasAes: boolean;
   readonly bootstrap: readonly Endpoint[];

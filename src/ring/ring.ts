@@ -68,6 +68,9 @@ const QUARANTINED_MAX = 256;
 
 type TimerName = "round" | "tell" | "evidence";
 
+/** How links begin the reason of a link that the peer itself closed. */
+const GOODBYE = "peer: ";
+
 export class Ring implements Machine<RingInput, RingOutput> {
   readonly #self: RingAddress;
   readonly #rng: Rng;
@@ -220,7 +223,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
     this.#convictions.dropped(id);
     this.#gate.dropped(id);
     if (link === undefined) return;
-    if (reason === "goodbye") this.#doubt(now, link.address);
+    if (reason.startsWith(GOODBYE)) this.#doubt(now, link.address);
     this.#lost(now, link);
   }
 

@@ -43,7 +43,7 @@ describe("starting", () => {
       addressMode: "auto",
       claims: [{ name: "alpha", ip: "10.117.0.10" }],
       mtu: 1390,
-      sockets: 1,
+      sockets: [4],
       hasAes: true,
       bootstrap: [{ ip: "192.0.2.7", port: 7117 }],
       localEndpoints: [{ ip: "192.168.1.5", port: 7117 }],

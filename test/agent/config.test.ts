@@ -166,7 +166,7 @@ describe("mistakes, one line each with place, cause and cure", () => {
       'lab.yaml:2:1: range: "10.0.0.0/31" is no IPv4 range: write the network address and a prefix of 8 to 30, like 10.117.0.0/16',
     ],
     [`${S}lease: 1w\n`, 'lab.yaml:2:1: lease: "1w" is no duration: write 1h, 30m or 90s'],
-    [`${S}lease: 0\n`, 'lab.yaml:2:1: lease: "0" is outside 20s to 30d'],
+    [`${S}lease: 0\n`, 'lab.yaml:2:1: lease: "0" is outside 20s to 1d'],
     [
       `${S}lease: 9007199254740992\n`,
       'lab.yaml:2:1: lease: "9007199254740992" is no duration: write 1h, 30m or 90s',

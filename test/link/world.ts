@@ -177,7 +177,7 @@ export class TestNode {
       name,
       boot: options.boot ?? BigInt(world.rng.u32()),
       digest: new Uint8Array(32),
-      sockets: 1,
+      sockets: [4],
       hasAes: options.hasAes ?? false,
     });
     this.input({ kind: "wall", wallSeconds: 1_800_000_000 });

@@ -104,7 +104,7 @@ export class VirtualNet {
   leave(node: TestNode): void {
     node.alive = false;
     for (const { peer } of node.links.values()) {
-      this.#after(this.#latency(node, peer), () => this.#linkDown(peer, node, "goodbye"));
+      this.#after(this.#latency(node, peer), () => this.#linkDown(peer, node, "peer: goodbye"));
     }
   }
 
