@@ -28,6 +28,9 @@ export function kernelNeeds(...commands: readonly string[]): readonly Reason[] {
 }
 
 export interface ClusterOptions extends AgentOptions {
+  /** default `kernel` */
+  readonly name?: string;
+  readonly range?: string;
   /** `20s` and more; default 1h */
   readonly lease?: string;
   /** How many of the first sites are bootstrap endpoints; default 1. */
@@ -115,11 +118,11 @@ export class Cluster {
 /** Sites are numbered in the order they are added, and so are their underlay addresses. */
 export function writeClusterFile(file: string, options: ClusterOptions = {}): void {
   const first = Array.from({ length: options.bootstraps ?? 1 }, (_, i) => underlayEndpoint(i + 1));
-  const text = `name: kernel
+  const text = `name: ${options.name ?? "kernel"}
 secret: ${generateNetworkKey()}
 bootstrap: [${first.join(", ")}]
 interface: ${TAP}
-range: ${RANGE}
+range: ${options.range ?? RANGE}
 lease: ${options.lease ?? "1h"}
 ${options.extra ?? ""}
 `;

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { Agent } from "../../lab/agent.ts";
 import type { Site } from "../../lab/lab.ts";
 import { eventually } from "../../lab/shell.ts";
+import { BROADCAST_MAC } from "../../src/base/net.ts";
 import { DATAGRAM_TYPES } from "../../src/wire/message-type.ts";
 import { describeWhere } from "../support/requires.ts";
 import { Capture, type Datagram } from "./capture.ts";
@@ -69,6 +70,21 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     await stranger.run(["ip", "link", "del", TAP]);
     await expectSilenceAndLife();
   }, 60_000);
+
+  it("a node of another cluster that was given our address: no answer, counted", async () => {
+    const file = join(cluster.lab.folder, "other.yaml");
+    writeClusterFile(file, { name: "other", range: "10.87.0.0/16" });
+    const other = new Agent(stranger, file);
+    const before = await dropsOf("a", "bad-mac1");
+    other.start();
+    await other.online();
+    expect((await other.status())?.network).toBe("other");
+    const after = async () => (await dropsOf("a", "bad-mac1")) > before + 2;
+    await eventually("a counts foreign handshakes", after, 15_000, 200);
+    await other.stop();
+    await stranger.run(["ip", "link", "del", TAP]);
+    await expectSilenceAndLife();
+  });
 
   it("garbage of every type and size: no answer, counted, the link lives", async () => {
     const before = await totalDrops("a");
@@ -155,6 +171,37 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     expect(await arriving.read(`arp.src.proto_ipv4 == ${c.ip}`, ["eth.src"])).toEqual([]);
     await expectLife();
   }, 60_000);
+
+  it("the same in frames to everybody: nothing arrives, each is counted", async () => {
+    const [b, c] = [await party("b"), await party("c")];
+    const { site } = cluster.agent("a");
+    const arriving = await Capture.start(site, TAP, `udp port ${FORGED_PORT}`);
+    const everybody = { mac: BROADCAST_MAC, ip: "10.86.255.255" };
+    const kinds: readonly (readonly [string, Uint8Array])[] = [
+      ["source-mac", ipv4Frame(c, everybody)],
+      ["source-ip", ipv4Frame({ mac: b.mac, ip: c.ip }, everybody)],
+    ];
+    for (const [reason, frame] of kinds) {
+      const before = await everywhere(reason);
+      await sendFrames(
+        cluster.agent("b").site,
+        TAP,
+        Array.from({ length: COPIES }, () => frame),
+      );
+      const counted = async () => (await everywhere(reason)) >= before + COPIES;
+      await eventually(`${COPIES} frames are counted as ${reason}`, counted, 10_000, 100);
+    }
+    await sendFrames(cluster.agent("b").site, TAP, [ipv4Frame(b, everybody)]);
+    const seen = () => arriving.read("udp", ["ip.src", "eth.src"]);
+    await eventually("the honest frame arrives", async () => (await seen()).length > 0, 10_000);
+    expect(await seen()).toEqual([[b.ip, b.mac]]);
+  }, 60_000);
+
+  /** At the sender's own node or at a receiver: wherever it is stopped first. */
+  async function everywhere(reason: string): Promise<number> {
+    const counts = await Promise.all(cluster.agents.map(({ name }) => dropsOf(name, reason)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
 
   async function expectSilenceAndLife(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 500));

@@ -59,6 +59,12 @@ describeWhere(TITLE, kernelNeeds("setpriv", "python3"), () => {
     expectOneLine(told, exit, says);
   });
 
+  it("in the background, too: who typed `weft up` learns it", async () => {
+    const told = await weft("mount -t tmpfs tmpfs /dev/net &&", ["up"]);
+    expectOneLine(told, 4, /\/dev\/net\/tun.*: .*modprobe tun/);
+    expectOneLine(await weft("", ["status"]), 3, /no agent runs/);
+  });
+
   it("a wrong key in the file: its line, and the nearest name", async () => {
     const file = join(cluster.lab.folder, "typo.yaml");
     const text = readFileSync(cluster.file, "utf8").replace(/^range:/m, "rnage:");

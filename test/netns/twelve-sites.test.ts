@@ -66,14 +66,10 @@ function lost(reports: readonly PingReport[]): number {
   return reports.reduce((sum, report) => sum + 20 - report.received, 0);
 }
 
-/** The same by the agent's own log: from the moment it answers at its control socket. */
+/** The same by the agent's own log, which leaves out the start of node itself. */
 function ownTimes(agent: Agent): string {
-  const lines = agent.logLines();
-  const at = (msg: (line: (typeof lines)[number]) => boolean) =>
-    Date.parse(lines.find(msg)?.time ?? "");
-  const start = at((line) => line.msg === "agent started");
-  const bound = at((line) => line["area"] === "lease");
-  return Number.isNaN(bound - start)
-    ? ""
-    : `${((bound - start) / 1000).toFixed(2)} s after its sockets were open`;
+  const at = (field: string, value: string) =>
+    Date.parse(agent.logLines().find((line) => line[field] === value)?.time ?? "");
+  const seconds = (at("state", "online") - at("state", "joining")) / 1000;
+  return `online ${seconds.toFixed(2)} s after its sockets were open`;
 }
