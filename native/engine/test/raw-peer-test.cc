@@ -80,7 +80,7 @@ TEST("raw peer: a partial checksum must lie where the headers say") {
   const auto got = b.readTap();
   CHECK(got && got->frame == frame && got->vnet.checksumStart == 34);
   CHECK_EQ(got->vnet.checksumOffset, 16);
-  CHECK_EQ(b.engine().counters().tapFramesOut, 1);
+  CHECK(!b.readTap(20));
 }
 
 TEST("raw peer: aggregates are taken apart, and broken ones end where they break") {

@@ -1,9 +1,13 @@
 // split(superframe) then merge = the original, and each segment is what the kernel would have sent.
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "bytes.h"
 #include "checksum.h"
 #include "frames.h"
 #include "harness.h"
 #include "superframe.h"
+#include "tap-writer.h"
 
 namespace {
 
@@ -157,6 +161,28 @@ TEST("superframe: members of another superframe, gaps and plain frames do not jo
   plain.index = 1;
   CHECK(!merger.append(segments[1], plain));
   CHECK(merger.append(segments[1], splitter->describe(1)));
+}
+
+// The filter looked at the first segment of one session; another session must not continue it.
+TEST("superframe: a segment of another session is never appended") {
+  int pair[2];
+  CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0);
+  Tap tap = Tap::adopt(pair[1], true, {true, true, true});
+  ThreadCounters counters;
+  TapWriter writer(&tap, counters);
+  Random random(14);
+  Sample sample = randomSample(random);
+  while (segmentsOf(sample).size() < 4) sample = randomSample(random);
+  const auto splitter = SuperframeSplitter::make(sample.frame, sample.view, sample.segmentBytes);
+  std::vector<Frame> segments = segmentsOf(sample);
+  FrameView view;
+  CHECK(parseFrame(segments[0], view) == DropReason::none);
+  writer.add(1, splitter->describe(0), segments[0], view);
+  CHECK(!writer.tryAppend(2, splitter->describe(1), segments[1]));
+  CHECK(writer.tryAppend(1, splitter->describe(1), segments[1]));
+  writer.flush();
+  CHECK_EQ(counters.tapFramesOut.get(), 1);
+  close(pair[0]);
 }
 
 TEST("superframe: random frames and sizes are refused or cut within bounds") {
