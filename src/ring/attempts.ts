@@ -51,7 +51,8 @@ export class Attempts {
     attempt.active = true;
     if (attempt.failures === 0 && startAt < attempt.nextAt) attempt.nextAt = startAt;
     if (attempt.tryingSince !== undefined) {
-      if (now - attempt.tryingSince >= PATIENCE_MS) fail(now, attempt);
+      // The very sum of `deadline`: the difference may round below, and time would stand still.
+      if (now >= attempt.tryingSince + PATIENCE_MS) fail(now, attempt);
       return false;
     }
     if (attempt.nextAt > now) return false;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SeededRng } from "../../src/base/rng.ts";
+import { SeededRng, unit } from "../../src/base/rng.ts";
 import { Attempts } from "../../src/ring/attempts.ts";
 import { ContactBook } from "../../src/ring/contact-book.ts";
 import { Expiring } from "../../src/ring/expiring.ts";
@@ -93,6 +93,19 @@ describe("attempts", () => {
     attempts.beginPass();
     attempts.endPass(100_000);
     expect(attempts.failuresOf(1n)).toBe(0);
+  });
+
+  it("fail at their own deadline whatever the clock's fraction is", () => {
+    const rng = new SeededRng(1);
+    for (let i = 0; i < 2_000; i++) {
+      const start = 65_536 - 5_999 * unit(rng);
+      const attempts = new Attempts();
+      attempts.beginPass();
+      attempts.pursue(start, 1n, start);
+      const at = attempts.deadline();
+      attempts.pursue(at, 1n, at);
+      expect(attempts.deadline()).toBeGreaterThan(at);
+    }
   });
 });
 
