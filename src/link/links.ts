@@ -247,13 +247,18 @@ export class Links
     switch (upcall.kind) {
       case "datagram": {
         const { socket, from: endpoint, bytes } = upcall;
+        // No authentication covers the source, and nobody can be answered there.
+        if (endpoint.port === 0) return this.#drops.count("bad-field");
         return this.#handshakes.receive(now, { kind: "socket", socket, endpoint }, bytes);
       }
-      case "control":
-        return this.#use(upcall.session)?.receiveControl(now, upcall);
+      case "control": {
+        const from = upcall.from?.port === 0 ? undefined : upcall.from;
+        return this.#use(upcall.session)?.receiveControl(now, { ...upcall, from });
+      }
       case "keys-confirmed":
         return this.#use(upcall.session)?.keysConfirmed(now, upcall.receive);
       case "endpoint":
+        if (upcall.from.port === 0) return this.#drops.count("bad-field");
         return this.#use(upcall.session)?.seenAt(now, upcall);
       case "rekey-due":
         return this.#use(upcall.session)?.beginRekey(now);
