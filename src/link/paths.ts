@@ -103,7 +103,6 @@ export class Paths {
   #candidates: { readonly socket: SocketIndex; readonly endpoint: Endpoint }[] = [];
   #active: Path | undefined;
   #periodMs: Millis;
-  #nextProbe: number;
   /** When the candidates are tried next. */
   #tryAt: Millis = NEVER;
   #roundAt: Millis = NEVER;
@@ -113,7 +112,6 @@ export class Paths {
   constructor(options: PathsOptions) {
     this.#options = options;
     this.#periodMs = options.periodMs;
-    this.#nextProbe = options.rng.u32();
   }
 
   poll(): PathsOutput | undefined {
@@ -488,8 +486,8 @@ export class Paths {
   }
 
   #sendProbe(now: Millis, path: Path, padTo: number | undefined): void {
-    const id = this.#nextProbe;
-    this.#nextProbe = (id + 1) >>> 0;
+    // Not to be foretold: a peer that answers a probe must have received it (RFC 9000, 8.2).
+    const id = this.#options.rng.u32();
     this.#probes.set(id, { path, sentAt: now, padTo });
     for (const oldest of this.#probes.keys()) {
       if (this.#probes.size <= MAX_PROBES) break;

@@ -1,6 +1,8 @@
 /** What somebody on the wire, or a member that lies, can make a node do. */
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../../src/base/net.ts";
+import { SeededRng } from "../../src/base/rng.ts";
+import { Paths } from "../../src/link/paths.ts";
 import { DATAGRAM_TYPES } from "../../src/wire/message-type.ts";
 import { type TestNode, World } from "./world.ts";
 
@@ -53,5 +55,25 @@ describe("port 0 as the source of a datagram", () => {
     world.run(20_000);
     expect(b.linkTo(a)?.path).toEqual({ kind: "direct", endpoint: a.endpoint });
     expectTalk(world, a, b);
+  });
+});
+
+describe("a peer that answers probes it did not get", () => {
+  it("cannot point its traffic at somebody else", () => {
+    const rng = new SeededRng(5);
+    const paths = new Paths({ session: 1, rng, sockets: [4], periodMs: 3_000 });
+    paths.addCandidates(0, [{ ip: "192.0.2.1", port: 1 }], 0);
+    const ids: number[] = [];
+    for (let out = paths.poll(); out !== undefined; out = paths.poll()) {
+      if (out.kind !== "engine" || out.command.op !== "control") continue;
+      const { bytes } = out.command;
+      ids.push(new DataView(bytes.buffer, bytes.byteOffset + 2).getUint32(0, true));
+    }
+    expect(ids).toHaveLength(1);
+    paths.addCandidates(0, [VICTIM], 0);
+    for (let guess = -20; guess <= 20; guess++) {
+      if (guess !== 0) paths.receiveAck(10, ((ids[0] ?? 0) + guess) >>> 0);
+    }
+    expect(paths.worksAt(VICTIM)).toBe(false);
   });
 });
