@@ -32,11 +32,17 @@ export class NodeCommands {
   readonly #outbox = new Outbox<NodeOutput>();
   #nextToken = 1;
   #leaving: { readonly id: number; readonly at: Millis } | undefined;
+  #stopped = false;
 
   constructor(parts: Parts, claims: NodeConfig["claims"], rng: Rng) {
     this.#parts = parts;
     this.#claims = claims;
     this.#rng = rng;
+  }
+
+  /** Every link was told goodbye. */
+  get isStopped(): boolean {
+    return this.#stopped;
   }
 
   run(now: Millis, id: number, command: NodeCommand): void {
@@ -143,6 +149,7 @@ export class NodeCommands {
   }
 
   #stop(now: Millis, id: number): void {
+    this.#stopped = true;
     for (const view of this.#parts.links.views()) {
       this.#parts.links.handle(now, { kind: "close", link: view.peer.link, reason: "stopping" });
     }

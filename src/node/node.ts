@@ -8,7 +8,7 @@ import type { DropReason } from "../base/drop-reason.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
 import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
-import { type Millis, TimerTable } from "../base/time.ts";
+import { type Millis, NEVER, TimerTable } from "../base/time.ts";
 import type { SavedLease } from "../lease/leases.ts";
 import type { RingView } from "../ring/ring.ts";
 import { parseEcho } from "../wire/echo.ts";
@@ -33,6 +33,8 @@ const TRAFFIC_REPORT_MS = 5_000;
 const SAVE_DELAY_MS = 2_000;
 /** Health speaks of an unanswered bootstrap only after its retries had their chance. */
 const UNANSWERED_AFTER_MS = 8_000;
+/** A quorum gives an address within seconds; a search through many taken ones needs a little more. */
+const ADDRESS_WITHIN_MS = 10_000;
 
 export class Node implements Machine<NodeInput, NodeOutput> {
   readonly #config: NodeConfig;
@@ -50,6 +52,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #leases: readonly SavedLease[];
   #peers: readonly SavedPeer[];
   #unanswered = false;
+  #onlineAt: Millis = 0;
 
   constructor(config: NodeConfig, tools: Tools) {
     this.#config = config;
@@ -65,6 +68,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 
   handle(now: Millis, input: NodeInput): void {
+    if (this.#state === "stopped") return;
     if (this.#timers.isSet("start")) this.#start(now);
     this.#take(now, input);
     this.#settle(now);
@@ -75,6 +79,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 
   deadline(): Millis {
+    if (this.#state === "stopped") return NEVER;
     return Math.min(
       this.#timers.deadline(),
       this.#wiring.deadline(),
@@ -95,7 +100,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       parts: this.#parts,
       state: this.#state,
       startedAt: this.#startedAt,
-      health: this.#health(),
+      health: this.#health(now),
     });
   }
 
@@ -179,6 +184,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #takeNews(now: Millis, news: News): void {
     switch (news.kind) {
       case "engine":
+        // The ring would greet again whom we just said goodbye to.
+        if (this.#commands.isStopped && news.command.op === "datagram") return;
+        return this.#outbox.push(news);
       case "event":
       case "interface-clear":
         return this.#outbox.push(news);
@@ -212,9 +220,21 @@ export class Node implements Machine<NodeInput, NodeOutput> {
 
   #linksChanged(now: Millis): void {
     const links = this.#parts.links.views().length;
-    if (links === 0) this.#bootstrap.lostAll(now);
+    if (links === 0) this.#lostAll(now);
     if (this.#phases.linksChanged(now, links)) this.#phaseChanged(now);
     this.#timers.setEarlier("save", now + SAVE_DELAY_MS);
+  }
+
+  #lostAll(now: Millis): void {
+    this.#bootstrap.lostAll(now);
+    if (!this.#bootstrap.isEmpty) this.#timers.set("unanswered", now + UNANSWERED_AFTER_MS);
+  }
+
+  /** In mode dhcp a machine on the TAP has to ask first. */
+  #lacksAddress(now: Millis): boolean {
+    const asks = this.#config.addressMode !== "dhcp" && this.#phases.phase !== "joining";
+    if (!asks || this.#parts.leases.states().length > 0) return false;
+    return now >= this.#onlineAt + ADDRESS_WITHIN_MS;
   }
 
   #viewChanged(now: Millis, view: RingView): void {
@@ -223,6 +243,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
 
   #phaseChanged(now: Millis): void {
     const { phase } = this.#phases;
+    this.#onlineAt = now;
     if (phase === "joining") return this.#become("joining");
     this.#parts.dht.handle(now, { kind: "lone", lone: phase === "alone" });
     this.#parts.leases.handle(now, { kind: "phase", phase });
@@ -300,12 +321,15 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     return [...linked, ...earlier].slice(0, SAVED_PEERS_MAX);
   }
 
-  #health(): string[] {
+  #health(now: Millis): string[] {
     const lines: string[] = [];
     if (this.#unanswered) {
       lines.push(
         "no bootstrap endpoint answers: check that it runs, that UDP reaches it, and that both files hold the same secret",
       );
+    }
+    if (this.#lacksAddress(now)) {
+      lines.push("no address: the pool is full, the address is taken, or no quorum answers");
     }
     for (const view of this.#parts.links.views()) {
       if (toHex(view.peer.digest) === toHex(this.#config.digest)) continue;

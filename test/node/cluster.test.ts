@@ -187,3 +187,55 @@ describe("commands", () => {
     expect(cluster.host(0).reply(bad)).toMatchObject({ kind: "failed", code: "bad-argument" });
   });
 });
+
+describe("what a node says of itself", () => {
+  it("cut off from everybody it is not well", () => {
+    const cluster = new Cluster({ seed: 21, size: 3 });
+    startAll(cluster);
+    expect(settled(cluster)).toEqual([]);
+    expect(cluster.host(2).status()?.state).toBe("online");
+    cluster.host(0).crash();
+    cluster.host(1).crash();
+    cluster.world.runUntil(cluster.world.now + 60_000);
+    expect(cluster.host(2).status()?.state).toBe("degraded");
+    expect(cluster.host(2).status()?.health.join()).toContain("no bootstrap endpoint answers");
+    cluster.host(0).start();
+    cluster.world.runUntil(cluster.world.now + 10_000);
+    expect(cluster.host(2).status()?.health).toEqual([]);
+  });
+
+  it("without an address it is not well", () => {
+    const config = { range: { first: "10.99.0.0", prefix: 30 } } as const;
+    const cluster = new Cluster({ seed: 9, size: 2, config });
+    cluster.host(0).start();
+    cluster.world.runUntil(3_000);
+    cluster.host(1).start();
+    cluster.world.runUntil(30_000);
+    expect(cluster.host(0).status()?.health).toEqual([]);
+    expect(cluster.host(1).status()?.health.join()).toContain("no address");
+  });
+
+  it("after its last word it says nothing", () => {
+    const cluster = new Cluster({ seed: 22, size: 3 });
+    startAll(cluster);
+    expect(settled(cluster)).toEqual([]);
+    const { node } = cluster.host(2);
+    const said: string[] = [];
+    const drain = () => {
+      for (let out = node?.poll(); out !== undefined; out = node?.poll()) {
+        said.push(out.kind === "engine" ? out.command.op : out.kind);
+      }
+    };
+    node?.handle(cluster.world.now, { kind: "command", id: 1, command: { name: "stop" } });
+    drain();
+    expect(said).toContain("stopped");
+    expect(said, "no new handshakes").not.toContain("datagram");
+    said.length = 0;
+    for (let i = 1; i < 30; i++) {
+      node?.handle(cluster.world.now + i * 1_000, { kind: "timeout" });
+      drain();
+    }
+    expect(said).toEqual([]);
+    expect(node?.deadline()).toBe(Number.POSITIVE_INFINITY);
+  });
+});
