@@ -33,6 +33,8 @@ const GAP_JITTER = 0.1;
 const CONFIRM_TRIES = 5;
 /** Endpoints of one attempt: the candidates of a peer and where it was last. */
 const MAX_ENDPOINTS = 9;
+/** Ways that message 3 takes: the ring, two families, and one that somebody forged. */
+const MAX_WAYS_BACK = 4;
 
 export interface ConnectRequest {
   readonly to: ConnectTarget;
@@ -59,9 +61,15 @@ interface Attempt {
   tries: number;
   sentAt: Millis;
   nextAt: Millis;
-  confirming:
-    | { readonly peer: RingAddress; readonly channel: Channel; readonly message3: Uint8Array }
-    | undefined;
+  confirming: Confirming | undefined;
+}
+
+interface Confirming {
+  readonly peer: RingAddress;
+  readonly message2: Uint8Array;
+  readonly message3: Uint8Array;
+  /** Where message 2 came from, each once: whoever copied it first must not be the only one. */
+  readonly waysBack: Channel[];
 }
 
 /** What the initiator must know of the links. */
@@ -159,7 +167,9 @@ export class HandshakeInitiator {
     if (!message.ok) return this.#drops.count(message.reason);
     const attempt = this.#attempts.get(message.value.receiver);
     if (attempt === undefined) return this.#drops.count("unknown-receiver");
-    if (attempt.confirming !== undefined) return this.#sendMessage3(attempt);
+    if (attempt.confirming !== undefined) {
+      return this.#receive2Again(attempt.confirming, channel, bytes);
+    }
     const noise = this.#self.noise(true, attempt.ephemeralSecret);
     noise.write(new Uint8Array(0));
     const payload = noise.read(message.value.noise);
@@ -188,7 +198,8 @@ export class HandshakeInitiator {
       noise: noise.write(this.#self.payload(channel)),
     });
     const message3 = this.#self.withMacs(body);
-    attempt.confirming = { peer: facts.value.address, channel, message3 };
+    const peer = facts.value.address;
+    attempt.confirming = { peer, message2: bytes, message3, waysBack: [channel] };
     attempt.tries = 0;
     this.#repeat(now, attempt);
     const result: HandshakeResult = {
@@ -198,6 +209,7 @@ export class HandshakeInitiator {
       receive: attempt.index,
       send: message.value.sender,
       channel,
+      isProven: channel.kind === "socket" && isAsked(attempt, channel.endpoint),
       roundTripMs,
     };
     this.#out.push({ kind: "done", request: attempt.request, result });
@@ -210,7 +222,6 @@ export class HandshakeInitiator {
     if (attempt === undefined || attempt.confirming !== undefined) {
       return this.#drops.count("unknown-receiver");
     }
-    const isAsked = attempt.endpoints.some((endpoint) => sameEndpoint(endpoint, from));
     const { suite, keys } = this.#self.options;
     const cookie = openCookieReply(
       suite,
@@ -218,7 +229,7 @@ export class HandshakeInitiator {
       reply.value,
       mac1Of(this.#message1(attempt)),
     );
-    if (!isAsked || cookie === undefined) return this.#drops.count("bad-mac2");
+    if (!isAsked(attempt, from) || cookie === undefined) return this.#drops.count("bad-mac2");
     const isFirst = !attempt.cookies.has(endpointText(from));
     attempt.cookies.set(endpointText(from), cookie);
     if (isFirst) this.#sendMessage1(attempt, from);
@@ -262,7 +273,7 @@ export class HandshakeInitiator {
     attempt.tries++;
     attempt.sentAt = now;
     attempt.nextAt = now + jitter(this.#self.options.rng, gapMs, GAP_JITTER);
-    if (attempt.confirming !== undefined) return this.#sendMessage3(attempt);
+    if (attempt.confirming !== undefined) return this.#sendMessage3(attempt.confirming);
     attempt.nextAt = Math.min(attempt.nextAt, attempt.startedAt + ASKING_MS);
     for (const endpoint of attempt.endpoints) this.#sendMessage1(attempt, endpoint);
     const { to } = attempt.request;
@@ -284,9 +295,21 @@ export class HandshakeInitiator {
     this.#out.push({ kind: "send", channel: { kind: "socket", socket, endpoint }, bytes });
   }
 
-  #sendMessage3({ confirming }: Attempt): void {
-    if (confirming === undefined) return;
-    const { channel, message3 } = confirming;
+  #sendMessage3({ waysBack, message3 }: Confirming): void {
+    for (const channel of waysBack) this.#out.push({ kind: "send", channel, bytes: message3 });
+  }
+
+  /** The peer still waits for message 3, or its message 2 came by another way first. */
+  #receive2Again(
+    { message2, message3, waysBack }: Confirming,
+    channel: Channel,
+    bytes: Uint8Array,
+  ) {
+    if (!equalBytes(message2, bytes)) return this.#drops.count("bad-handshake");
+    if (!waysBack.some((way) => isSameChannel(way, channel))) {
+      if (waysBack.length >= MAX_WAYS_BACK) return this.#drops.count("table-full");
+      waysBack.push(channel);
+    }
     this.#out.push({ kind: "send", channel, bytes: message3 });
   }
 
@@ -326,6 +349,15 @@ export function socketFor(
 ): SocketIndex | undefined {
   const socket = sockets.indexOf(familyOf(endpoint.ip));
   return socket < 0 ? undefined : socket;
+}
+
+function isAsked({ endpoints }: Attempt, from: Endpoint): boolean {
+  return endpoints.some((endpoint) => sameEndpoint(endpoint, from));
+}
+
+function isSameChannel(a: Channel, b: Channel): boolean {
+  if (a.kind === "ring") return b.kind === "ring";
+  return b.kind === "socket" && a.socket === b.socket && sameEndpoint(a.endpoint, b.endpoint);
 }
 
 function endpointsOf(to: ConnectTarget): Endpoint[] {

@@ -8,6 +8,7 @@
 import { toHex } from "../base/bytes.ts";
 import type { ReceiverIndex } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
+import { type Endpoint, sameEndpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import { CookieJar } from "../crypto/cookie-jar.ts";
@@ -48,6 +49,8 @@ interface HalfOpen {
   readonly noise: NoiseHandshake;
   readonly message2: Uint8Array;
   readonly expiresAt: Millis;
+  /** Datagram sources that were sent message 2; two already prove nothing, so no more are kept. */
+  readonly answered: Endpoint[];
   isDone: boolean;
 }
 
@@ -116,6 +119,7 @@ export class HandshakeResponder {
       receive: entry.index,
       send: entry.peerIndex,
       channel,
+      isProven: channel.kind === "socket" && isOnly(entry.answered, channel.endpoint),
       roundTripMs: 0,
     };
     this.#out.push({ kind: "done", result });
@@ -159,6 +163,7 @@ export class HandshakeResponder {
       noise,
       message2: this.#self.withMacs(body),
       expiresAt: now + HALF_OPEN_MS,
+      answered: [],
       isDone: false,
     };
     this.#halfOpen.set(index, entry);
@@ -167,6 +172,7 @@ export class HandshakeResponder {
   }
 
   #answer(channel: Channel, entry: HalfOpen): void {
+    if (channel.kind === "socket") noteAnswered(entry.answered, channel.endpoint);
     this.#out.push({ kind: "send", channel, bytes: entry.message2 });
   }
 
@@ -211,4 +217,14 @@ export class HandshakeResponder {
     const body = emitVersionRefused({ receiver, major: MAJOR_VERSION });
     this.#out.push({ kind: "send", channel, bytes: this.#self.withMacs(body) });
   }
+}
+
+function noteAnswered(answered: Endpoint[], endpoint: Endpoint): void {
+  const isNews = !answered.some((known) => sameEndpoint(known, endpoint));
+  if (isNews && answered.length < 2) answered.push(endpoint);
+}
+
+function isOnly(answered: readonly Endpoint[], endpoint: Endpoint): boolean {
+  const [first] = answered;
+  return answered.length === 1 && first !== undefined && sameEndpoint(first, endpoint);
 }

@@ -52,6 +52,8 @@ export interface HandshakeResult {
   readonly send: ReceiverIndex;
   /** The way the peer's last message came. */
   readonly channel: Channel;
+  /** What we sent to that address and to no other was answered from there: the peer is there. */
+  readonly isProven: boolean;
   /** At the initiator: from its last message 1 to the answer; 0 at the responder. */
   readonly roundTripMs: Millis;
 }

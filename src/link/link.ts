@@ -187,7 +187,9 @@ export class Link {
     this.#installPair(now, result);
     const { channel, facts } = result;
     if (channel.kind === "socket") {
-      this.paths.addProven(now, channel.socket, channel.endpoint);
+      const { socket, endpoint } = channel;
+      if (result.isProven) this.paths.addProven(now, socket, endpoint);
+      else this.paths.challenge(now, socket, endpoint);
     }
     // The peer starts when message 3 reaches it; over the ring that is half a round trip from now.
     const delayMs = channel.kind === "ring" ? result.roundTripMs / 2 : 0;

@@ -77,3 +77,40 @@ describe("a peer that answers probes it did not get", () => {
     expect(paths.worksAt(VICTIM)).toBe(false);
   });
 });
+
+describe("a handshake message that comes from elsewhere first", () => {
+  it("as message 3 does not send the answerer's traffic there", () => {
+    const world = new World();
+    const [a, b] = [world.add("a"), world.add("b")];
+    let bytesToVictim = 0;
+    world.allows = (_from, to, bytes) => {
+      if (to.ip === VICTIM.ip) bytesToVictim += bytes.length;
+      if (bytes[0] === DATAGRAM_TYPES["handshake-3"]) {
+        world.after(1, () => b.receive(0, VICTIM, bytes));
+      }
+      return true;
+    };
+    a.connect(b.endpoint);
+    world.run(100);
+    expect(b.linkTo(a)?.path).toEqual({ kind: "direct", endpoint: a.endpoint });
+    expectTalk(world, a, b);
+    // probes alone, fewer bytes than the one message that came from there
+    expect(bytesToVictim).toBeLessThan(300);
+  });
+
+  it("as message 2 does not keep the asker from its peer", () => {
+    const world = new World();
+    const [a, b] = [world.add("a"), world.add("b")];
+    world.allows = (_from, to, bytes) => {
+      if (bytes[0] === DATAGRAM_TYPES["handshake-2"]) {
+        world.after(1, () => a.receive(0, VICTIM, bytes));
+      }
+      return to.ip !== VICTIM.ip;
+    };
+    a.connect(b.endpoint);
+    world.run(1_000);
+    expect(a.linkTo(b)?.path).toEqual({ kind: "direct", endpoint: b.endpoint });
+    expect(b.linkTo(a)?.path).toEqual({ kind: "direct", endpoint: a.endpoint });
+    expectTalk(world, a, b);
+  });
+});
