@@ -100,8 +100,8 @@ async function showNetwork(agents: readonly Agent[]): Promise<void> {
   screen.step("what each of them knows");
   const [first] = agents;
   if (first === undefined) return;
-  for (const verb of ["status", "lease", "ring", "peers"]) {
-    screen.show(`weft ${verb}`, (await first.weft(verb)).stdout);
+  for (const verb of ["status", "lease list", "ring", "peers"]) {
+    screen.show(`weft ${verb}`, (await first.weft(...verb.split(" "))).stdout);
   }
 }
 
