@@ -23,6 +23,7 @@ export function kernelNeeds(...commands: readonly string[]): readonly Reason[] {
     requireRoot(),
     requireTun(),
     requireFile("dist/src/cli/main.js"),
+    requireFile("build/Release/weft.node"),
     requireCommand("ip", "nft", "ping", ...commands),
   ];
 }
