@@ -397,6 +397,7 @@ export class Link {
   }
 
   #answerRekey(now: Millis, message: Extract<LinkMessage, { type: "rekey-1" }>): void {
+    if (this.#rekeying.outranks(message)) return;
     const answer = this.#rekeying.answer(message);
     if (answer === undefined) return this.#drops.count("unknown-receiver");
     this.#installPair(now, answer.pair);

@@ -6,10 +6,11 @@
  *      120 s  rekey-1 {sender, base, e} -->  installs, sealing once confirmed
  *      installs, seals at once         <--  rekey-2 {sender, receiver, e}
  *
- * B begins at 130 s if A did not. A new pair builds on the chain of the pair named `base`, so it
+ * B begins at 130 s if A did not. Of two that cross, the one with the smaller key goes on: a second
+ * pair would push out of the engine the keys that one side still seals with. A new pair builds on the chain of the pair named `base`, so it
  * proves the handshake before it; fresh X25519 keys give forward secrecy.
  */
-import { concat } from "../base/bytes.ts";
+import { compareBytes, concat } from "../base/bytes.ts";
 import type { Cipher, EngineCommand, ReceiverIndex, SessionId } from "../base/engine.ts";
 import type { Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
@@ -78,7 +79,7 @@ export class Rekeying {
     const oldest =
       this.#generations.length > MAX_GENERATIONS ? this.#generations.shift() : undefined;
     if (oldest !== undefined) this.#unconfirmed.delete(oldest.receive);
-    if (pair.initiator) this.#pending = undefined;
+    this.#pending = undefined;
     // The third handshake message proves that its sender holds the keys (XX), so the responder may
     // seal at once and its probes need not wait. A rekey's answerer knows only with the next packet.
     const isProven = pair.initiator || this.#generations.length === 1;
@@ -124,6 +125,12 @@ export class Rekeying {
     this.#pending = { message, secret, chain: newest.keys.chain };
     this.#rekeyAt = now + RETRY_MS;
     return message;
+  }
+
+  /** A rekey of our own is under way and goes on: the peer answers it instead of being answered. */
+  outranks(message: Rekey1): boolean {
+    const ours = this.#pending?.message.publicKey;
+    return ours !== undefined && compareBytes(ours, message.publicKey) < 0;
   }
 
   /** The peer began: the new pair and the answer; undefined when it builds on unknown keys. */

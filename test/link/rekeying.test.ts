@@ -8,6 +8,7 @@ import {
   Rekeying,
 } from "../../src/link/rekeying.ts";
 import { suite } from "../support/suite.ts";
+import { type TestNode, World } from "./world.ts";
 
 const direction = (fill: number) => ({
   key: new Uint8Array(32).fill(fill),
@@ -58,15 +59,38 @@ describe("rekeying", () => {
     expect(ours.sealing).not.toEqual(ours.opening);
   });
 
-  it("survives two that cross", () => {
+  it("goes on with one of two that cross, the same on both sides", () => {
     const [a, b] = pair();
     const [fromA, fromB] = [begun(a, 100), begun(b, 100)];
-    const [byB, byA] = [b.answer(fromA), a.answer(fromB)];
-    if (byA === undefined || byB === undefined) throw new Error("no answer");
-    a.install(105, byA.pair);
-    b.install(105, byB.pair);
-    expect(a.finish(byB.reply)?.keys).toEqual(byB.pair.keys);
-    expect(b.finish(byA.reply)?.keys).toEqual(byA.pair.keys);
+    expect(a.outranks(fromB)).toBe(!b.outranks(fromA));
+    const [winner, loser] = a.outranks(fromB) ? [a, b] : [b, a];
+    const answer = loser.answer(winner === a ? fromA : fromB);
+    if (answer === undefined) throw new Error("no answer");
+    expect(winner.finish(answer.reply)?.keys).toEqual(answer.pair.keys);
+    // what the loser began is given up
+    loser.install(105, answer.pair);
+    expect(loser.outranks(winner === a ? fromA : fromB)).toBe(false);
+  });
+
+  it("loses nothing when two cross, nor at the next one", () => {
+    const world = new World({ latencyMs: 50 });
+    const [a, b] = [world.add("a"), world.add("b")];
+    a.connect(b.endpoint);
+    world.run(5_000);
+    const beginAt = (node: TestNode, peer: TestNode): void => {
+      const session = node.linkTo(peer)?.peer.link ?? 0;
+      node.input({ kind: "upcall", upcall: { kind: "rekey-due", session } });
+    };
+    for (let i = 0; i < 400; i++) {
+      if (i === 100) for (const node of [a, b]) beginAt(node, node === a ? b : a);
+      if (i === 300) beginAt(a, b);
+      a.say(b, Uint8Array.of(1), 0, false);
+      b.say(a, Uint8Array.of(1), 0, false);
+      world.run(4);
+    }
+    world.run(1_000);
+    expect([a.of("message").length, b.of("message").length]).toEqual([400, 400]);
+    expect([a.engine.counters().dropped, b.engine.counters().dropped]).toEqual([{}, {}]);
   });
 
   it("does not let keys age anew that the peer never used", () => {
