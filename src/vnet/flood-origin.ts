@@ -1,4 +1,7 @@
-/** Who a flood is from: certificates checked once, a window and a rate for each run of an origin. */
+/**
+ * Who a flood is from: certificates checked once, a rate for each origin, a window for each of its
+ * runs. A member that makes up run after run uses up its own rate, not the node's.
+ */
 import { toHex } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import type { RingAddress } from "../base/ring-address.ts";
@@ -9,15 +12,37 @@ import type { VnetOptions } from "./vnet-messages.ts";
 
 /** Broadcasts of one member a second: a busy bridged site sends tens. */
 export const ORIGIN_PER_SECOND = 200;
-/** Members that flooded lately; 320 bytes each. */
+/** Members that flooded lately; 320 bytes each, and as much again for each further run. */
 const ORIGINS_MAX = 4_096;
+/** Starts of one member within a flood's time on its way: a crash loop has one in seconds. */
+const RUNS_MAX = 4;
 
-export interface Origin {
+export class Origin {
   readonly address: RingAddress;
   /** Ed25519, 32 bytes */
   readonly publicKey: Uint8Array;
-  readonly window: FloodWindow;
-  readonly bucket: TokenBucket;
+  readonly bucket = new TokenBucket(ORIGIN_PER_SECOND, ORIGIN_PER_SECOND);
+  readonly #windows = new Map<bigint, FloodWindow>();
+
+  constructor(address: RingAddress, publicKey: Uint8Array) {
+    this.address = address;
+    this.publicKey = publicKey;
+  }
+
+  /** How the flood stands, without counting it. */
+  look({ run, sequence }: Flood["body"]): "new" | "seen" | "spent" {
+    return this.#windows.get(run)?.look(sequence) ?? "new";
+  }
+
+  /** Counts one acceptance of a flood that is not `spent`. */
+  mark({ run, sequence }: Flood["body"]): void {
+    const window = this.#windows.get(run) ?? new FloodWindow();
+    const oldest = this.#windows.keys().next();
+    const isFull = this.#windows.size >= RUNS_MAX && !this.#windows.has(run);
+    if (isFull && !oldest.done) this.#windows.delete(oldest.value);
+    this.#windows.set(run, window);
+    window.mark(sequence);
+  }
 }
 
 export class FloodOrigins {
@@ -55,12 +80,7 @@ export class FloodOrigins {
   #newOrigin(flood: Flood): Parsed<Origin> {
     const member = this.#options.membership.verify(flood.body.certificate, this.#wallSeconds);
     if (!member.ok) return member;
-    return parsed({
-      address: member.value.address,
-      publicKey: member.value.certificate.publicKey,
-      window: new FloodWindow(),
-      bucket: new TokenBucket(ORIGIN_PER_SECOND, ORIGIN_PER_SECOND),
-    });
+    return parsed(new Origin(member.value.address, member.value.certificate.publicKey));
   }
 
   /** The least recently heard makes room. */
@@ -73,5 +93,5 @@ export class FloodOrigins {
 }
 
 function originName(flood: Flood): string {
-  return `${flood.body.run} ${toHex(flood.body.certificate)}`;
+  return toHex(flood.body.certificate);
 }

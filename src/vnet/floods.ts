@@ -150,11 +150,13 @@ export class Floods {
   /** Cheapest checks first; what is not paid for by a signature must not cost one. */
   #take(now: Millis, link: LinkId, flood: Flood): DropReason | undefined {
     const known = this.#origins.known(flood);
-    const { sequence, frame } = flood.body;
-    if (known?.window.look(sequence) === "spent") return "duplicate-flood";
+    const { body } = flood;
+    const { frame } = body;
+    if (known?.look(body) === "spent") return "duplicate-flood";
     if (!this.#badBucket(link).hasToken(now) || !this.#nodeBucket.hasToken(now)) {
       return "rate-limited";
     }
+    if (known?.bucket.hasToken(now) === false) return "rate-limited";
     const claims = claimsOf(frame);
     if (typeof claims === "string") return claims;
     const verified = this.#origins.verify(flood);
@@ -166,8 +168,8 @@ export class Floods {
     if (!origin.bucket.take(now) || !this.#nodeBucket.take(now)) return "rate-limited";
     // Our own flood comes back when we are to stand in for somebody: carried on, not delivered.
     const isOwn = origin.address === this.#context.options.self;
-    const isNew = !isOwn && origin.window.look(sequence) === "new";
-    origin.window.mark(sequence);
+    const isNew = !isOwn && origin.look(body) === "new";
+    origin.mark(body);
     if (flood.hops > 0) this.#carryOn({ ...flood, hops: flood.hops - 1 });
     if (!isNew) return "duplicate-flood";
     this.#confirm(now, {

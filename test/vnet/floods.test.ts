@@ -253,6 +253,17 @@ describe("a received flood", () => {
     expect(bench.tapFrames().length).toBe(100);
   });
 
+  it("under ever new runs has one rate, and leaves the node's to others", () => {
+    const { bench, send } = pair();
+    for (let run = 0n; run < 1_500n; run++) send({ run });
+    expect(bench.tapFrames().length).toBe(200);
+    const other = makeMember(3);
+    const mac = "02:00:00:00:00:03";
+    bench.dht.lease("10.9.0.7", mac, other);
+    send({ origin: other, frame: broadcast("10.9.0.7", mac) });
+    expect(bench.tapFrames().length).toBe(1);
+  });
+
   it("wrong signatures of one link stop being looked at", () => {
     const { bench, send } = pair();
     for (let sequence = 0; sequence < 100; sequence++) send({ sequence, signedBy: makeMember(3) });
