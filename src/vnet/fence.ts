@@ -204,12 +204,28 @@ export class Fence {
       checked.nextAt = NEVER;
       return;
     }
+    const wasOwn = checked.ownUntil > now;
     settle(now, checked, verdict);
+    if (verdict.is === "own" && !wasOwn) this.#doubtOthers(now, guarded, checked.claim);
     if (checked.isEvidence && checked.ownUntil <= now) {
       guarded.claims.delete(claimName(checked.claim));
       return;
     }
     if (verdict.is === "foreign") this.#reportForeign(guarded, checked);
+  }
+
+  /** The record moved: who held it before must not speak for it until its own next look. */
+  #doubtOthers(now: Millis, newHolder: Guarded, { mac, ip }: Claim): void {
+    for (const guarded of this.#guarded.values()) {
+      if (guarded === newHolder) continue;
+      for (const checked of guarded.claims.values()) {
+        const { claim, ownUntil } = checked;
+        const isSame = claim.mac === mac || (ip !== undefined && claim.ip === ip);
+        if (!isSame || ownUntil <= now) continue;
+        checked.nextAt = now;
+        this.#deadline = now;
+      }
+    }
   }
 
   #publish(now: Millis, guarded: Guarded): void {

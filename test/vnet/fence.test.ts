@@ -178,6 +178,25 @@ describe("what we believe", () => {
     expect(bench.vnet.ipOf(B.address)).toBeUndefined();
   });
 
+  it("a record that moved to another linked peer is taken back from the first at once", () => {
+    const bench = start();
+    up(bench);
+    says(bench, [CLAIM]);
+    bench.take();
+    bench.sleep(61_000);
+    bench.dht.lease(IP_B, "02:00:00:00:00:03", C);
+    bench.linkUp(C, 8);
+    const entries = [{ mac: "02:00:00:00:00:03", ips: [IP_B] }];
+    const bytes = emitOwnRecords({ sequence: 1, entries });
+    bench.input({ kind: "message", link: 8, address: C.address, bytes });
+    bench.sleep(1);
+    const told = bench.commands().flatMap((one) => (one.op === "filter" ? [one] : []));
+    expect(told.map(({ session, entries: own }) => [session, own])).toEqual([
+      [8, entries],
+      [7, []],
+    ]);
+  });
+
   it("a claim outlives its record only until the record would have ended", () => {
     const bench = start();
     up(bench);
