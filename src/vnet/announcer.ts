@@ -28,6 +28,8 @@ interface Announcement {
 const EPOCH = 1;
 /** Below the lease's usual hour: a MAC that moved to another site is free again soon. */
 const TTL_MAX_SECONDS = 600;
+/** A replica that remembers a version but holds no record cannot show it: step far above. */
+const BLIND_BUMP = 65_536;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 30_000;
 /** A MAC that another member holds: cloned, or not yet given back by the site it left. */
@@ -110,7 +112,7 @@ export class Announcer {
         announcement.retryMs = RETRY_FIRST_MS;
         return this.#schedule(announcement, now + (this.#ttlSeconds * 1_000) / 3);
       case "stale":
-        announcement.version = result.record.version + 1;
+        announcement.version = above(announcement.version, result.record.version);
         announcement.isStored = true;
         return this.#retry(now, announcement);
       case "exists":
@@ -158,4 +160,9 @@ export class Announcer {
     const signature = suite.sign(identity.signing.secretKey, signedBytes(networkId, unsigned));
     return { ...unsigned, signature };
   }
+}
+
+/** Above our own record that is in the way, or is only remembered: then the DHT names ours again. */
+function above(sent: number, found: number): number {
+  return Math.max(sent, found) + (found === sent ? BLIND_BUMP : 1);
 }
