@@ -130,11 +130,14 @@ export class DhcpServer {
   #chosenOther(message: DhcpMessage): void {
     const client = clientOf(message);
     this.#pending.delete(client);
-    if (this.#host.lease(client) !== undefined) this.#giveBack(client);
+    if (this.#servesClient(client) && this.#host.lease(client) !== undefined) {
+      this.#giveBack(client);
+    }
   }
 
   #decline(message: DhcpMessage): void {
     const client = clientOf(message);
+    if (!this.#servesClient(client)) return this.#context.drop("bad-field");
     const ip = ipOption(message, DHCP_OPTIONS.requestedIp);
     if (ip === undefined || this.#host.lease(client)?.ip !== ip) return;
     this.#granted.delete(client);
@@ -144,6 +147,7 @@ export class DhcpServer {
 
   #release(message: DhcpMessage): void {
     const client = clientOf(message);
+    if (!this.#servesClient(client)) return this.#context.drop("bad-field");
     if (this.#host.lease(client)?.ip === message.ciaddr) this.#giveBack(client);
   }
 

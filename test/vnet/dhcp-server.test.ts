@@ -339,6 +339,17 @@ describe("clients", () => {
     expect(bench.takeKind("release")).toEqual([]);
   });
 
+  it("in mode auto nobody on the TAP can give the agent's own lease away", () => {
+    const bench = new Bench(1, new FakeDht(), { mode: "auto" });
+    bench.input({ kind: "timeout" });
+    bench.bind("10.9.0.5");
+    bench.take();
+    bench.frame(request({ type: "release", ciaddr: "10.9.0.5" }, SERVER_MAC));
+    bench.frame(request({ type: "decline", requested: "10.9.0.5", server: SERVER_IP }));
+    bench.frame(request({ type: "request", requested: "10.9.0.5", server: "10.9.0.9" }));
+    expect(bench.take()).toEqual([]);
+  });
+
   it("two clients behind one TAP have two leases", () => {
     const bench = bound();
     bench.frame(request({ chaddr: "02:00:00:00:00:22", id: "ff 07" }));
