@@ -21,7 +21,7 @@ import type { Question } from "./resolver.ts";
 /** The engine holds frames for ENGINE_LIMITS.heldMs; the filter must be there a little earlier. */
 const HOLD_MS = ENGINE_LIMITS.heldMs - 200;
 /** Confirmed again at half of the record's life, within these bounds. */
-const RECHECK_FIRST_MS = 10_000;
+const RECHECK_FIRST_MS = 1_000;
 const RECHECK_LAST_MS = 300_000;
 /** After "not his" and "cannot say": records may still be on their way. */
 const RETRY_FIRST_MS = 500;

@@ -38,6 +38,8 @@ export interface Settled {
 
 /** A moved address is found again within a minute even without any other sign. */
 const FOUND_TTL_MS = 60_000;
+/** Of the record's rest: the fence looks again at a half, and must then get a new answer. */
+const FOUND_FRACTION = 1 / 4;
 /** ARP repeats each second: one question for two repeats. */
 const ABSENT_TTL_MS = 1_500;
 /** Below every caller's retry, above a burst of the same question. */
@@ -127,7 +129,7 @@ function questionName(question: Question): string {
 function rememberUntil(now: Millis, answer: Answer): Millis {
   switch (answer.status) {
     case "found":
-      return Math.min(now + FOUND_TTL_MS, answer.binding.expiresAt);
+      return now + Math.min(FOUND_TTL_MS, (answer.binding.expiresAt - now) * FOUND_FRACTION);
     case "absent":
       return now + ABSENT_TTL_MS;
     case "unavailable":

@@ -29,6 +29,15 @@ const says = (bench: Bench, entries: readonly FilterEntry[]): void => {
 const filters = (bench: Bench): (readonly FilterEntry[])[] =>
   bench.commands().flatMap((command) => (command.op === "filter" ? [command.entries] : []));
 
+/** Records whose rest is what `leftSeconds` says at the moment. */
+function ageing(dht: FakeDht, leftSeconds: () => number): FakeDht["answer"] {
+  const answer = dht.answer.bind(dht);
+  return (input) => {
+    const result = answer(input);
+    return result.status === "found" ? { ...result, remainingSeconds: leftSeconds() } : result;
+  };
+}
+
 describe("what we tell", () => {
   it("our claims at link-up, and to everybody when they change", () => {
     const bench = start();
@@ -207,6 +216,18 @@ describe("what we believe", () => {
     expect(filters(bench)).toEqual([]);
     bench.sleep(200_000);
     expect(filters(bench)).toEqual([[]]);
+  });
+
+  it("a short lease that is renewed keeps its claim without a gap", () => {
+    const bench = start();
+    const leaseSeconds = 60;
+    const left = () => leaseSeconds - ((bench.now / 1_000) % (leaseSeconds / 3));
+    bench.dht.answer = ageing(bench.dht, left);
+    up(bench);
+    says(bench, [CLAIM]);
+    bench.take();
+    bench.sleep(600_000);
+    expect(filters(bench)).toEqual([]);
   });
 
   it("withdrawn claims leave the filter at once", () => {
