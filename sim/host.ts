@@ -50,6 +50,7 @@ export class Host {
   #boots = 0;
   #commands = 0;
   #armedAt: Millis = NEVER;
+  #assignedIp: Ip | undefined;
   #frozen = false;
   #frozenInput: (() => void)[] = [];
 
@@ -106,6 +107,9 @@ export class Host {
     this.#engine = undefined;
     this.#node = undefined;
     this.#state = "stopped";
+    // The wake-up of this boot is still scheduled: the next boot must not wait for it.
+    this.#armedAt = NEVER;
+    this.#assignedIp = undefined;
     this.#frozen = false;
     this.#frozenInput = [];
   }
@@ -147,6 +151,15 @@ export class Host {
     return this.#node?.status(this.#world.now);
   }
 
+  /** What the node of this boot set on the interface. */
+  get assignedIp(): Ip | undefined {
+    return this.#assignedIp;
+  }
+
+  get isFrozen(): boolean {
+    return this.#frozen;
+  }
+
   get node(): Node | undefined {
     return this.#node;
   }
@@ -186,8 +199,10 @@ export class Host {
   #take(output: Exclude<NodeOutput, { kind: "engine" }>): void {
     switch (output.kind) {
       case "interface":
+        this.#assignedIp = output.ip;
         return this.stack.configure(output.ip);
       case "interface-clear":
+        this.#assignedIp = undefined;
         return this.stack.configure(undefined);
       case "state":
         this.#state = output.state;
@@ -214,8 +229,9 @@ export class Host {
     this.#armedAt = at;
     const boot = this.#boots;
     this.#world.schedule(at, () => {
+      if (boot !== this.#boots) return;
       this.#armedAt = NEVER;
-      if (boot === this.#boots) this.#wake();
+      this.#wake();
     });
   }
 

@@ -31,7 +31,9 @@ export class Network {
   readonly #rng: Rng;
   readonly #trace: Trace;
   readonly #receivers = new Map<string, Receive>();
+  /** Ways, not pairs: a firewall may let one direction through. */
   readonly #blocked = new Set<string>();
+  readonly #slow = new Map<Ip, Millis>();
   #options: NetworkOptions;
   #partition = new Map<Ip, number>();
 
@@ -56,11 +58,18 @@ export class Network {
 
   /** No datagram passes between these two hosts, either way. */
   block(a: Ip, b: Ip): void {
-    this.#blocked.add(pairOf(a, b));
+    this.blockWay(a, b);
+    this.blockWay(b, a);
+  }
+
+  /** Nothing passes from `a` to `b`; the other direction is open. */
+  blockWay(from: Ip, to: Ip): void {
+    this.#blocked.add(wayOf(from, to));
   }
 
   unblock(a: Ip, b: Ip): void {
-    this.#blocked.delete(pairOf(a, b));
+    this.#blocked.delete(wayOf(a, b));
+    this.#blocked.delete(wayOf(b, a));
   }
 
   /** Hosts of different groups cannot talk; hosts in no group belong to group 0. */
@@ -72,6 +81,12 @@ export class Network {
     this.#partition.clear();
   }
 
+  /** A busy machine or a long line: all it sends and gets takes this much longer; 0 = as others. */
+  slow(ip: Ip, extraMs: Millis): void {
+    if (extraMs === 0) this.#slow.delete(ip);
+    else this.#slow.set(ip, extraMs);
+  }
+
   send(from: Endpoint, to: Endpoint, bytes: Uint8Array): void {
     const passes = this.#connects(from.ip, to.ip) && unit(this.#rng) >= this.#options.lossFraction;
     this.#trace.record({ at: this.#world.now, from, to, bytes, lost: !passes });
@@ -80,19 +95,21 @@ export class Network {
     if (unit(this.#rng) < this.#options.duplicateFraction) this.#deliverLater(from, to, bytes);
   }
 
+  /** From `a` to `b`. */
   #connects(a: Ip, b: Ip): boolean {
-    if (this.#blocked.has(pairOf(a, b))) return false;
+    if (this.#blocked.has(wayOf(a, b))) return false;
     return (this.#partition.get(a) ?? 0) === (this.#partition.get(b) ?? 0);
   }
 
   #deliverLater(from: Endpoint, to: Endpoint, bytes: Uint8Array): void {
-    const delay = this.#options.latencyMs + this.#options.jitterMs * unit(this.#rng);
+    const extra = (this.#slow.get(from.ip) ?? 0) + (this.#slow.get(to.ip) ?? 0);
+    const delay = this.#options.latencyMs + this.#options.jitterMs * unit(this.#rng) + extra;
     this.#world.schedule(this.#world.now + delay, () => {
       this.#receivers.get(endpointText(to))?.(from, bytes);
     });
   }
 }
 
-function pairOf(a: Ip, b: Ip): string {
-  return a < b ? `${a} ${b}` : `${b} ${a}`;
+function wayOf(from: Ip, to: Ip): string {
+  return `${from} ${to}`;
 }
