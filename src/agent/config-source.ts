@@ -2,7 +2,16 @@
  * The places a key may come from, read into plain values. Each remembers where it stood, so that a
  * problem can be shown as `file:line:column`.
  */
-import { type Document, isMap, isPair, isScalar, LineCounter, parse, parseDocument } from "yaml";
+import {
+  type Document,
+  isMap,
+  isPair,
+  isScalar,
+  LineCounter,
+  parse,
+  parseDocument,
+  type YAMLError,
+} from "yaml";
 import { envNameOf, KEY_NAMES, type Key } from "./config-schema.ts";
 import type { Env } from "./paths.ts";
 
@@ -18,7 +27,7 @@ export type Path = readonly (string | number)[];
 /** A cluster file of 4,096 nodes with every key is below this; more is no cluster file. */
 export const MAX_FILE_BYTES = 4_194_304;
 /** Problems shown for one file; past this they are noise from one cause. */
-const MAX_PROBLEMS = 20;
+export const MAX_PROBLEMS = 20;
 
 /** A YAML file: values for the schema, and the place of every key. */
 export class ConfigFile {
@@ -34,7 +43,7 @@ export class ConfigFile {
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
     const problems = this.#document.errors.slice(0, MAX_PROBLEMS).map((error) => ({
       where: this.#at(error.pos[0]),
-      text: `${error.message.split("\n")[0] ?? error.code}: correct the YAML`,
+      text: `${yamlFault(error)}: correct the YAML`,
     }));
     if (problems.length > 0) {
       this.problems = problems;
@@ -73,6 +82,13 @@ export class ConfigFile {
     const { line, col } = this.#lines.linePos(offset);
     return `${this.#name}:${Math.max(line, 1)}:${Math.max(col, 1)}`;
   }
+}
+
+/** The parser's own words, but where they are meant for programmers. */
+function yamlFault({ code, message }: YAMLError): string {
+  if (code === "MULTIPLE_DOCS") return "a second document begins here (---)";
+  if (code === "RESOURCE_EXHAUSTION" || /call stack/.test(message)) return "nested too deeply";
+  return message.split("\n")[0] ?? code;
 }
 
 function keyText(key: unknown): string {

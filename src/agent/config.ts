@@ -35,6 +35,7 @@ import {
 import {
   ConfigFile,
   MAX_FILE_BYTES,
+  MAX_PROBLEMS,
   type Path,
   type Problem,
   valuesFromEnv,
@@ -101,13 +102,19 @@ export function problemText(problem: Problem): string {
 }
 
 function invalid(problems: readonly Problem[]): WeftError {
-  return new WeftError("config-invalid", problems.map(problemText).join("\n"));
+  const lines = problems.slice(0, MAX_PROBLEMS).map(problemText);
+  if (problems.length > MAX_PROBLEMS) lines.push("there are more problems: correct these first");
+  return new WeftError("config-invalid", lines.join("\n"));
 }
 
 function readClusterFile(sources: ConfigSources): string | undefined {
   const { file, env } = sources;
   try {
-    if (statSync(file).size > MAX_FILE_BYTES) {
+    const facts = statSync(file);
+    if (!facts.isFile()) {
+      throw new WeftError("config-missing", `${file} is no regular file: name a cluster file`);
+    }
+    if (facts.size > MAX_FILE_BYTES) {
       throw new WeftError(
         "config-invalid",
         `${file}: is larger than ${MAX_FILE_BYTES} bytes: this is no cluster file`,
@@ -305,10 +312,11 @@ class Merge {
   #readSecretFile(path: string): string | undefined {
     try {
       refuseOpenFile(path);
-      if (statSync(path).size <= 1_024) return readFileSync(path, "utf8");
+      const facts = statSync(path);
+      if (facts.isFile() && facts.size <= 1_024) return readFileSync(path, "utf8");
       this.#problem(
         "secret_file",
-        `${path} is larger than a key: name a file with one line of base64`,
+        `${path} is no file of a key's size: name a file with one line of base64`,
       );
     } catch (error) {
       if (error instanceof WeftError) throw error;
@@ -410,7 +418,8 @@ function problemsOf(issue: z.core.$ZodIssue, place: (path: Path) => string): Pro
     .join("")
     .slice(1);
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({
+    // One more than is shown: looking up places of thousands takes long.
+    return issue.keys.slice(0, MAX_PROBLEMS + 1).map((key) => ({
       where: place([...path, key]),
       text: unknownKeyText(key, path),
     }));

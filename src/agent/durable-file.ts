@@ -6,8 +6,9 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { systemCodeOf } from "./errors.ts";
@@ -17,10 +18,13 @@ const TEMPORARY = ".new";
 
 export function writeDurable(path: string, text: string, mode: number): void {
   const temporary = `${path}${TEMPORARY}`;
-  const handle = openSync(temporary, "w", mode);
+  // Made anew each time: what a crash left there, or a link that somebody put there, is not followed.
+  rmSync(temporary, { force: true });
+  const handle = openSync(temporary, "wx", mode);
   try {
     fchmodSync(handle, mode);
-    writeSync(handle, text);
+    // Not writeSync: on a full disk that may write a part and say nothing.
+    writeFileSync(handle, text);
     fsyncSync(handle);
   } finally {
     closeSync(handle);
@@ -39,10 +43,15 @@ function syncFolder(folder: string): void {
   }
 }
 
-/** The bytes; undefined when there is no such file. Other failures throw. */
+/**
+ * The bytes, none of a file larger than `maxBytes`; undefined when there is no such file. Other failures
+ * throw, also that it is no regular file: a pipe or a device may have no end.
+ */
 export function readIfThere(path: string, maxBytes: number): Buffer | undefined {
   try {
-    if (statSync(path).size > maxBytes) return Buffer.alloc(0);
+    const facts = statSync(path);
+    if (!facts.isFile()) throw new Error("not a regular file");
+    if (facts.size > maxBytes) return Buffer.alloc(0);
     return readFileSync(path);
   } catch (error) {
     if (systemCodeOf(error) === "ENOENT") return undefined;

@@ -7,7 +7,7 @@
  *     <first 32 hex digits of SHA-256 over the two lines above>
  */
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { readIfThere, writeDurable } from "./durable-file.ts";
 import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
@@ -21,14 +21,33 @@ export function identityFile(folder: string): string {
   return join(folder, "identity.key");
 }
 
-/** Makes the agent's folder, 0700. @throws WeftError state-unwritable */
+/** Makes the agent's folder, 0700. @throws WeftError state-unwritable | key-file-open */
 export function prepareFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    refuseForeignFolder(folder, statSync(folder));
   } catch (error) {
+    if (error instanceof WeftError) throw error;
     throw new WeftError(
       "state-unwritable",
       `${folder} cannot be made (${systemCodeOf(error) ?? messageOf(error)}): run as root, or set --state-dir`,
+    );
+  }
+}
+
+/** Who may write into the folder may put an identity of their choice there. */
+function refuseForeignFolder(folder: string, { mode, uid }: Stats): void {
+  if ((mode & 0o022) !== 0) {
+    const text = (mode & 0o777).toString(8).padStart(4, "0");
+    throw new WeftError(
+      "key-file-open",
+      `${folder} holds this node's key and has mode ${text}: run chmod 700 ${folder}`,
+    );
+  }
+  if (uid !== process.geteuid?.() && uid !== 0) {
+    throw new WeftError(
+      "state-unwritable",
+      `${folder} belongs to user ${uid}: correct its owner, or set --state-dir`,
     );
   }
 }

@@ -1,10 +1,11 @@
 /** Options that every command knows, and how they become sources of a configuration. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { Argv } from "yargs";
 import { type Config, type ConfigSources, loadConfig } from "../agent/config.ts";
 import { FLAG_KEYS, flagNameOf, isNodeName, KEYS, type Key } from "../agent/config-schema.ts";
-import { ConfigFile } from "../agent/config-source.ts";
+import { ConfigFile, MAX_FILE_BYTES } from "../agent/config-source.ts";
+import { readIfThere } from "../agent/durable-file.ts";
 import { WeftError } from "../agent/errors.ts";
 import {
   clusterFile,
@@ -123,7 +124,8 @@ export function selectNetwork(
 function nameInFile(path: string): string {
   const stem = basename(path).replace(/\.ya?ml$/, "");
   try {
-    const { values } = new ConfigFile(path, readFileSync(path, "utf8"));
+    const text = readIfThere(path, MAX_FILE_BYTES)?.toString("utf8") ?? "";
+    const { values } = new ConfigFile(path, text);
     const name =
       typeof values === "object" && values !== null && "name" in values ? values.name : undefined;
     return typeof name === "string" ? name : stem;

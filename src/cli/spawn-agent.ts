@@ -1,6 +1,6 @@
 /** Starts the agent as a process of its own and learns how its start went. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Config } from "../agent/config.ts";
@@ -10,6 +10,8 @@ import { prepareFolder } from "../agent/identity-file.ts";
 import type { StartReport } from "../agent/run-agent.ts";
 import type { CommandContext } from "./command.ts";
 import { agentFolder, flagValues, type Selection } from "./options.ts";
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
 /** Loading, names (3 s at most), TAP and sockets. */
 const START_LIMIT_MS = 20_000;
@@ -53,10 +55,9 @@ export async function spawnAgent(
 
 function openLog(path: string): number {
   try {
-    const log = openSync(path, "a", 0o600);
-    if (fstatSync(log).size <= MAX_LOG_BYTES) return log;
-    closeSync(log);
-    return openSync(path, "w", 0o600);
+    const log = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+    if (fstatSync(log).size > MAX_LOG_BYTES) ftruncateSync(log);
+    return log;
   } catch (error) {
     throw new WeftError(
       "state-unwritable",

@@ -307,6 +307,21 @@ describe("mistakes, one line each with place, cause and cure", () => {
     );
   });
 
+  it("thousands of mistakes are twenty lines and a last one", () => {
+    const lines = fault(Array.from({ length: 5_000 }, (_, i) => `wrong${i}: 1\n`).join("")).split(
+      "\n",
+    );
+    expect(lines).toHaveLength(21);
+    expect(lines[20]).toBe("there are more problems: correct these first");
+  });
+
+  it("the YAML parser's words for programmers are replaced", () => {
+    expect(fault(`secret: ${KEY}\n---\nname: b\n`)).toBe(
+      "config-invalid lab.yaml:2:1: a second document begins here (---): correct the YAML",
+    );
+    expect(fault(`nodes: ${"[".repeat(20_000)}`)).toMatch(/: nested too deeply: correct the YAML/);
+  });
+
   it("aliases cannot blow the file up", () => {
     const bomb = `${S}a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n`;
     expect(fault(bomb)).toMatch(/^config-invalid .*alias/i);

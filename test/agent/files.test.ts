@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -159,5 +160,30 @@ describe("the instance lock", () => {
     const won = all.filter((result) => result.status === "fulfilled");
     expect(won).toHaveLength(1);
     for (const result of won) result.value.release();
+  });
+});
+
+describe("a folder that others may change", () => {
+  it("is refused: they could put an identity of their choice there", () => {
+    for (const mode of [0o770, 0o707, 0o777]) {
+      chmodSync(folder, mode);
+      expect(() => prepareFolder(folder)).toThrow(
+        `${folder} holds this node's key and has mode 0${mode.toString(8)}: run chmod 700 ${folder}`,
+      );
+    }
+    chmodSync(folder, 0o755);
+    expect(() => prepareFolder(folder)).not.toThrow();
+  });
+
+  it("no link that stands at the temporary name is followed", () => {
+    const [victim, path] = [join(folder, "victim"), join(folder, "state.json")];
+    writeFileSync(victim, "untouched");
+    symlinkSync(victim, `${path}.new`);
+    writeDurable(path, "new", 0o600);
+    expect([readFileSync(victim, "utf8"), readFileSync(path, "utf8")]).toEqual([
+      "untouched",
+      "new",
+    ]);
+    expect(statSync(path).isFile()).toBe(true);
   });
 });
