@@ -1,6 +1,6 @@
 /** The shape of one verb: one file under commands/ each. */
 import type { Argv } from "yargs";
-import type { ExitCode } from "../agent/errors.ts";
+import { type ExitCode, WeftError } from "../agent/errors.ts";
 import type { GlobalArgs } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -26,7 +26,9 @@ export function textArg(context: CommandContext, name: string): string | undefin
 
 export function numberArg(context: CommandContext, name: string): number | undefined {
   const value = context.args[name];
-  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
+  if (value === undefined) return undefined;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  throw new WeftError("usage", `--${name} needs a number: see weft --help`);
 }
 
 export function flagArg(context: CommandContext, name: string): boolean {

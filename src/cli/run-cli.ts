@@ -48,14 +48,17 @@ async function dispatch(argv: readonly string[], terminal: Terminal): Promise<Ex
     .help()
     .alias("h", "help")
     .wrap(Math.min(terminal.columns, 100))
-    .parserConfiguration({ "parse-positional-numbers": false })
+    .parserConfiguration({
+      "parse-positional-numbers": false,
+      "duplicate-arguments-array": false,
+    })
     .strict()
-    .demandCommand(1, "say what to do: weft --help lists the verbs")
+    .demandCommand(1, "no verb given")
     .recommendCommands()
     .exitProcess(false)
     .fail((text, error) => {
       if (error instanceof WeftError) throw error;
-      throw error === undefined ? new WeftError("usage", usageText(text)) : error;
+      throw error === undefined ? new WeftError("usage", usageText(text, argv)) : error;
     });
   for (const command of COMMANDS) addCommand(parser, command, run);
   await parser.parseAsync([...argv], {}, (_error, _args, output) => {
@@ -78,6 +81,21 @@ function addCommand(
   });
 }
 
-function usageText(text: string): string {
-  return `${text.replace(/\s*\n\s*/g, " ")}: see weft --help`;
+/** yargs speaks of arguments; people of verbs and words. */
+function usageText(text: string, words: readonly string[]): string {
+  const verb = words.find((word) => !word.startsWith("-"));
+  const command = COMMANDS.find(({ name, aliases = [] }) =>
+    [name.split(" ")[0], ...aliases].includes(verb),
+  );
+  if (command !== undefined && text.startsWith("Not enough non-option arguments"))
+    return `a word is missing: write weft ${command.name}`;
+  const help = command === undefined ? "weft --help" : `weft ${verb} --help`;
+  const choice = /Argument: (\S+), Given: (".*?"), Choices: (.*)$/m.exec(text);
+  if (choice !== null) {
+    const [, name, given, choices = ""] = choice;
+    return `${name}: ${given} is none of ${choices.replaceAll('"', "")}: see ${help}`;
+  }
+  if (command === undefined && /^Unknown argument/.test(text))
+    return `unknown verb ${verb ?? text.split(": ")[1]}: see ${help}`;
+  return `${text.replace(/\s*\n\s*/g, " ")}: see ${help}`;
 }

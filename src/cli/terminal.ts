@@ -1,5 +1,6 @@
 /** What a command may touch of the process: replaced as a whole in tests. */
 import { hostname } from "node:os";
+import { EXIT } from "../agent/errors.ts";
 import type { Env } from "../agent/paths.ts";
 
 export interface Terminal {
@@ -20,8 +21,9 @@ export function processTerminal(): Terminal {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => interrupt.abort(signal));
-  // A reader that went away (`weft peers | head`) ends the output, not the program with a stack.
-  process.stdout.on("error", () => process.exit(0));
+  process.stdout.on("error", endOutput);
+  // Nobody is left to be told.
+  process.stderr.on("error", () => undefined);
   return {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
@@ -34,4 +36,11 @@ export function processTerminal(): Terminal {
     cwd: process.cwd(),
     interrupted: interrupt.signal,
   };
+}
+
+/** A reader that went away (`weft peers | head`) has seen enough; any other failure lost the answer. */
+function endOutput(error: NodeJS.ErrnoException): never {
+  if (error.code === "EPIPE") process.exit(EXIT.ok);
+  process.stderr.write(`weft: the answer cannot be written (${error.code}): free space there\n`);
+  process.exit(EXIT.negative);
 }

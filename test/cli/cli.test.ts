@@ -302,6 +302,35 @@ describe("without an agent", () => {
     expect((await weft("up lab --secret x")).code).toBe(2);
   });
 
+  it("says what is wrong with the words, not with arguments", async () => {
+    const errors = async (line: string) => (await weft(line)).err;
+    expect(await errors("")).toBe("weft: no verb given: see weft --help\n");
+    expect(await errors("bogus")).toBe("weft: unknown verb bogus: see weft --help\n");
+    expect(await errors("ping")).toBe(
+      "weft: a word is missing: write weft ping <target> [network]\n",
+    );
+    expect(await errors("version -o xml")).toBe(
+      'weft: output: "xml" is none of table, wide, json, yaml: see weft version --help\n',
+    );
+    expect(await weft("wait lab --timeout soon")).toMatchObject({
+      code: 2,
+      err: "weft: --timeout needs a number: see weft --help\n",
+    });
+  });
+
+  it("of a flag given twice the last one counts", async () => {
+    await weft("init lab");
+    const file = join(machine.folder, "etc/lab.yaml");
+    expect(await weft(`config check --config nothing --config ${file}`)).toMatchObject({ code: 0 });
+  });
+
+  it("init without bootstrap says which line to replace", async () => {
+    const { out } = await weft("init lab");
+    expect(out).toContain("replace its line `bootstrap: []`");
+    const file = join(machine.folder, "etc/lab.yaml");
+    expect(readFileSync(file, "utf8")).toMatch(/^bootstrap: \[\]/m);
+  });
+
   it("help names every verb, and version is short", async () => {
     const help = await weft("--help");
     expect(help.code).toBe(0);

@@ -34,7 +34,7 @@ describe("exit codes of the process", () => {
   it("2 for wrong usage, one line on standard error", () => {
     const ran = weft("status", "--frob");
     expect([ran.code, ran.out]).toEqual([2, ""]);
-    expect(ran.err).toMatch(/^weft: .*frob.*: see weft --help\n$/);
+    expect(ran.err).toMatch(/^weft: .*frob.*: see weft status --help\n$/);
   });
 
   it("3 when no agent runs", () => {
@@ -43,6 +43,28 @@ describe("exit codes of the process", () => {
       out: "",
       err: "weft: no agent runs behind DIR/run/lab.sock: start it with `weft up`\n",
     });
+  });
+
+  it("1 when the answer cannot be written, 0 when its reader has seen enough", () => {
+    const command = `"${process.execPath}" --import tsx "${MAIN}" --help`;
+    const shell = (text: string) => spawnSync("bash", ["-c", text], { encoding: "utf8" });
+    expect(shell(`${command} > /dev/full`)).toMatchObject({
+      status: 1,
+      stderr: "weft: the answer cannot be written (ENOSPC): free space there\n",
+    });
+    expect(shell(`set -o pipefail; ${command} | true`)).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  it("5 for a file that has no end, at once", () => {
+    const pipe = join(folder, "pipe.yaml");
+    spawnSync("mkfifo", [pipe]);
+    for (const path of [pipe, "/dev/zero", folder]) {
+      const ran = weft("config", "check", "--config", path);
+      expect([ran.code, ran.err.replace(path, "FILE").replace("DIR/pipe.yaml", "FILE")]).toEqual([
+        5,
+        expect.stringMatching(/^weft: (FILE|DIR) is no regular file: name a cluster file\n$/),
+      ]);
+    }
   });
 
   it("5 for a file with a mistake", () => {

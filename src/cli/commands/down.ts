@@ -9,7 +9,7 @@ import { askStatus, socketOf } from "../agent-call.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { textArg } from "../command.ts";
 import { configSources, selectNetwork } from "../options.ts";
-import { pause } from "../repeat.ts";
+import { pause, refuseInterrupted } from "../repeat.ts";
 
 /** The agent's own limit for `leave` is 10 s. */
 const STOP_LIMIT_MS = 15_000;
@@ -50,6 +50,7 @@ async function stopAgent(
   await callAgent(socket, method);
   const until = performance.now() + STOP_LIMIT_MS;
   while (existsSync(socket)) {
+    refuseInterrupted(context.terminal.interrupted);
     if (performance.now() >= until)
       throw new WeftError(
         "agent-silent",

@@ -1,5 +1,13 @@
 /** `weft init NAME`: writes a cluster file with a fresh network key and says what to type next. */
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileSchema, KEYS } from "../../agent/config-schema.ts";
 import { messageOf, systemCodeOf, WeftError } from "../../agent/errors.ts";
@@ -75,8 +83,12 @@ function writeNewFile(file: string, text: string): void {
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
     const handle = openSync(file, "wx", 0o600);
     try {
-      writeSync(handle, text);
-      chmodSync(file, 0o600);
+      fchmodSync(handle, 0o600);
+      writeFileSync(handle, text);
+    } catch (error) {
+      // Half a file would stand in the way of the next try.
+      rmSync(file, { force: true });
+      throw error;
     } finally {
       closeSync(handle);
     }
@@ -99,14 +111,14 @@ function exists(file: string): WeftError {
 function nextSteps(file: string, up: string, bootstrap: string | undefined): string {
   const hint =
     bootstrap === undefined
-      ? `Put an address of this machine into the file first, so that others find it:\n  bootstrap: [THIS-MACHINE:7117]\n\n`
+      ? `First replace its line \`bootstrap: []\` by an address of this machine that the others reach:\n  bootstrap: [THIS-MACHINE:7117]\n\n`
       : "";
   return `Wrote ${file} (mode 0600).
 
 ${hint}Start here:
   ${up}
-On every other machine, with a copy of the file:
-  scp ${file} OTHER:${file}
+For every other machine, copy the file, then start there:
+  ssh OTHER mkdir -p ${dirname(file)} && scp -p ${file} OTHER:${file}
   ${up}
 `;
 }

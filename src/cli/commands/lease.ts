@@ -15,11 +15,15 @@ interface Known {
 }
 
 export const leaseCommand: Command = {
-  name: "lease <action> [network]",
+  name: "lease [action] [network]",
   describe: "list the leases known here, show who holds an address, or this node's own",
   options: (yargs) =>
     yargs
-      .positional("action", { choices: ["list", "show"] as const, describe: "list or show" })
+      .positional("action", {
+        choices: ["list", "show"] as const,
+        default: "list",
+        describe: "list or show",
+      })
       .option("ip", {
         type: "string",
         describe: "virtual address (default: this node's own lease)",
