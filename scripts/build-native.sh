@@ -24,7 +24,7 @@ fi
 
 # Node's headers lie beside the running Node in most installations; else node-gyp fetches them
 prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
-set -- rebuild --release --jobs max
+set -- configure build --release --jobs max
 if [ -f "$prefix/include/node/node_api.h" ]; then
   set -- "$@" "--nodedir=$prefix"
 fi

@@ -18,7 +18,10 @@ const STAGES = [
   { name: "check", run: () => command("check", ["npx", "biome", "check", "."]) },
   { name: "unit", run: () => vitest("unit", "vitest.config.ts") },
   { name: "sim", run: () => vitest("sim", "vitest.sim.config.ts") },
-  { name: "engine", run: () => harness("engine", ["sh", "native/engine/test.sh"]) },
+  {
+    name: "engine",
+    run: () => harness("engine", ["make", "-s", "-j2", "-C", "native/engine", "test"]),
+  },
   { name: "kernel", run: () => vitest("kernel", "vitest.kernel.config.ts") },
 ];
 

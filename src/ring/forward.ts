@@ -13,7 +13,7 @@ import type { Outbox } from "../base/machine.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import type { LinkId } from "../link/link-types.ts";
-import { type Envelope, emitEnvelope } from "../wire/ring-messages.ts";
+import { type Envelope, emitEnvelope, MAX_VISITED } from "../wire/ring-messages.ts";
 import type { Drops } from "./drops.ts";
 import type { LinkTable, RingLink } from "./link-table.ts";
 import type { RingOutput } from "./ring-types.ts";
@@ -24,6 +24,11 @@ import type { Tokens } from "./tokens.ts";
 export const HOP_LIMIT = 128;
 /** A link gives up after four tries of its own; a third link that fails means the peer is the cause. */
 const TRIES_MAX = 4;
+/**
+ * A message that went on by a second link, or takes a detour, gets one link a hop from there on. Else
+ * each hop near a dead destination would send four copies of each copy it got.
+ */
+const TRIES_AFTER_DETOUR = 1;
 /** A link is given one time-out of its own: its round trip with room for a busy receiver. */
 const PATIENCE_FLOOR_MS = 400;
 const PATIENCE_CEILING_MS = 1_500;
@@ -87,7 +92,7 @@ export class Forwarder {
     if (flight === undefined) return false;
     this.#flights.delete(token);
     if (ok) return true;
-    if (flight.tried.size >= TRIES_MAX) this.#stuck(flight, "no-progress");
+    if (flight.tried.size >= triesFor(flight)) this.#stuck(flight, "no-progress");
     else this.#go(now, flight);
     return true;
   }
@@ -108,7 +113,7 @@ export class Forwarder {
 
   #goOn(now: Millis, token: number, flight: Flight): void {
     flight.overdueAt = NEVER;
-    if (flight.tried.size >= TRIES_MAX || this.#choose(flight).kind !== "forward") return;
+    if (flight.tried.size >= triesFor(flight) || this.#choose(flight).kind !== "forward") return;
     this.#flights.delete(token);
     this.#go(now, flight);
   }
@@ -129,7 +134,9 @@ export class Forwarder {
       return this.#go(now, { ...flight, envelope: direct }, arrival);
     }
     if (hop.kind === "stuck") return this.#stuck(flight, hop.reason);
-    const visited = hop.detour ? [...envelope.visited, self] : envelope.visited;
+    const strays = hop.detour || flight.tried.size > 0;
+    const room = envelope.visited.length < MAX_VISITED && !envelope.visited.includes(self);
+    const visited = strays && room ? [...envelope.visited, self] : envelope.visited;
     this.#send(now, hop.link, { ...envelope, visited }, flight);
   }
 
@@ -160,6 +167,11 @@ export class Forwarder {
 
 function newFlight(envelope: Envelope, from: RingAddress | undefined): Flight {
   return { envelope, from, tried: new Set(), overdueAt: NEVER };
+}
+
+/** The source may always try again: its copies are counted here and nowhere else. */
+function triesFor({ envelope, from }: Flight): number {
+  return from === undefined || envelope.visited.length === 0 ? TRIES_MAX : TRIES_AFTER_DETOUR;
 }
 
 function patience(link: RingLink): Millis {
