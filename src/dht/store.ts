@@ -1,10 +1,11 @@
 import { compareBytes, equalBytes, toHex } from "../base/bytes.ts";
-import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
+import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import { RECORD_OVERHEAD_BYTES } from "../wire/record.ts";
 import { renewalsToAttest } from "./attestation.ts";
 import { Quota } from "./quota.ts";
 import {
+  type Age,
   BY_CLASS,
   BY_HASH,
   BY_MERIT,
@@ -84,7 +85,7 @@ export class Store {
   knows(now: Millis, record: CheckedRecord["record"]): boolean {
     const held = this.all(now, record.key);
     if (held.some((one) => equalBytes(one.record.signature, record.signature))) return true;
-    const newest = this.#memory.newest(now, memoryName(record));
+    const newest = this.#memoryOf(now, record);
     return newest !== undefined && compareAge(record, newest) < 0;
   }
 
@@ -138,7 +139,7 @@ export class Store {
 
   /** Another signer holds the key: undefined when the newcomer may displace it. */
   #settle(now: Millis, live: Held, checked: CheckedRecord, mode: OfferMode): Verdict | undefined {
-    const newest = this.#memory.newest(now, memoryName(checked.record));
+    const newest = this.#memoryOf(now, checked.record);
     // It was here and is not any more (expired, removed, beaten): a late copy is no news.
     if (newest !== undefined && compareAge(checked.record, newest) <= 0) {
       return { status: "exists", held: live };
@@ -154,7 +155,7 @@ export class Store {
     live: Held | undefined,
     mode: OfferMode,
   ): Verdict | undefined {
-    const newest = this.#memory.newest(now, memoryName(checked.record));
+    const newest = this.#memoryOf(now, checked.record);
     if (newest === undefined) return undefined;
     const order = compareAge(checked.record, newest);
     if (order > 0) return undefined;
@@ -185,7 +186,7 @@ export class Store {
     const slot = this.#slots.get(checked.record.key) ?? { live: undefined, graves: [] };
     slot.live = held;
     this.#slots.set(checked.record.key, slot);
-    this.#memory.remember(memoryName(checked.record), checked.record, expiresAt);
+    this.#memory.remember(signerName(checked), checked.record, expiresAt);
     return { status: "stored", held, before: live };
   }
 
@@ -193,7 +194,7 @@ export class Store {
   #bury(now: Millis, checked: CheckedRecord): Verdict {
     const { record } = checked;
     const slot = this.#slots.get(record.key) ?? { live: undefined, graves: [] };
-    const newest = this.#memory.newest(now, memoryName(record));
+    const newest = this.#memoryOf(now, record);
     const known = slot.graves.find((grave) => isSameSigner(grave, checked));
     const live = slot.live !== undefined && isSameSigner(slot.live, checked) ? slot.live : known;
     const order = newest === undefined ? 1 : compareAge(record, newest);
@@ -202,7 +203,7 @@ export class Store {
     }
     if (order <= 0) return { status: "stale", held: live };
     const held: Held = { ...checked, expiresAt: now + GRAVE_MS, vouchedRenewals: 0 };
-    this.#memory.remember(memoryName(record), record, held.expiresAt);
+    this.#memory.remember(signerName(checked), record, held.expiresAt);
     if (slot.live !== undefined && isSameSigner(slot.live, checked)) {
       this.#release(slot.live);
       slot.live = undefined;
@@ -219,6 +220,10 @@ export class Store {
     if (!this.#quota.take(signerName(held), costOf(held), false)) return;
     slot.graves.unshift(held);
     for (const grave of slot.graves.splice(GRAVES_PER_KEY)) this.#release(grave);
+  }
+
+  #memoryOf(now: Millis, record: CheckedRecord["record"]): Age | undefined {
+    return this.#memory.newest(now, toHex(record.signer), record.key);
   }
 
   #release(held: Held): void {
@@ -255,8 +260,4 @@ function isAttested(checked: CheckedRecord): boolean {
 
 function signerName(checked: CheckedRecord): string {
   return toHex(checked.record.signer);
-}
-
-function memoryName(record: CheckedRecord["record"]): string {
-  return `${toHex(addressToBytes(record.key))}${toHex(record.signer)}`;
 }
