@@ -2,8 +2,8 @@
  * What a member's frame may claim: source MAC, IPv4 and IPv6 source, ARP sender, ND target; and the
  * roles nobody may play over the overlay (router, DHCP server or client, bridge control).
  *
- * The engine applies these rules to opened unicast frames, this code to flooded ones; the two are
- * held equal by the engine contract suite.
+ * The engine applies these rules to opened unicast frames, this code to flooded ones. Here an IPv4
+ * header must have its right checksum too: the engine leaves that to the receiving host.
  */
 import type { DropReason } from "../base/drop-reason.ts";
 import { ENGINE_LIMITS, type FilterEntry } from "../base/engine.ts";

@@ -2,7 +2,7 @@
  * Answers our host's ARP requests from the DHT: no ARP broadcast ever crosses the overlay.
  *
  *      who-has server identifier          -> at once
- *      probe (0.0.0.0) or own address     -> silence, or a DHCP client would decline what it was given
+ *      own address, probes of it too      -> silence, or a DHCP client would decline what it was given
  *      who-has leased by another member   -> its MAC, and the way there is prepared
  *      anything else                      -> silence
  */
