@@ -31,7 +31,8 @@ export class NodeCommands {
   readonly #waiting = new Map<number, Waiting>();
   readonly #outbox = new Outbox<NodeOutput>();
   #nextToken = 1;
-  #leaving: { readonly id: number; readonly at: Millis } | undefined;
+  /** Who asked to leave, at most WAITING_MAX, and when their patience ends. */
+  #leaving: { readonly ids: readonly number[]; readonly at: Millis } | undefined;
   #stopped = false;
 
   constructor(parts: Parts, claims: NodeConfig["claims"], rng: Rng) {
@@ -57,10 +58,9 @@ export class NodeCommands {
         for (const lease of this.#parts.leases.states()) {
           this.#parts.leases.handle(now, { kind: "release", client: lease.client });
         }
-        this.#leaving = { id, at: now + LEAVE_WITHIN_MS };
-        return;
+        return this.#leave(now, id);
       case "stop":
-        return this.#stop(now, id);
+        return this.#stop(now, [id]);
     }
   }
 
@@ -71,8 +71,7 @@ export class NodeCommands {
   settle(now: Millis, isReleasing: boolean): boolean {
     const leaving = this.#leaving;
     if (leaving === undefined || (isReleasing && now < leaving.at)) return false;
-    this.#leaving = undefined;
-    this.#stop(now, leaving.id);
+    this.#stop(now, []);
     return true;
   }
 
@@ -148,12 +147,21 @@ export class NodeCommands {
     this.#parts.dht.handle(now, get);
   }
 
-  #stop(now: Millis, id: number): void {
+  #leave(now: Millis, id: number): void {
+    const { ids, at } = this.#leaving ?? { ids: [], at: now + LEAVE_WITHIN_MS };
+    if (ids.length < WAITING_MAX) this.#leaving = { ids: [...ids, id], at };
+    else this.#fail(id, "unavailable", "too many ask to leave at once");
+  }
+
+  /** @param ids who asked for it, besides those who wait for it as the end of leaving */
+  #stop(now: Millis, ids: readonly number[]): void {
+    const asked = [...(this.#leaving?.ids ?? []), ...ids];
+    this.#leaving = undefined;
     this.#stopped = true;
     for (const view of this.#parts.links.views()) {
       this.#parts.links.handle(now, { kind: "close", link: view.peer.link, reason: "stopping" });
     }
-    this.#reply(id, { kind: "done" });
+    for (const id of asked) this.#reply(id, { kind: "done" });
     this.#outbox.push({ kind: "stopped" });
   }
 

@@ -200,6 +200,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "connect-failed":
         if (news.reason === "self" && news.to.kind === "endpoint") {
           this.#bootstrap.markSelf(news.to.endpoint);
+          if (this.#bootstrap.isEmpty) this.#phases.nobodyLeft(now);
         }
         return;
       case "reflexive":

@@ -35,6 +35,11 @@ export class Phases {
     this.#timers.set("lonely", nobodyToAsk ? now : now + LONELY_AFTER_MS);
   }
 
+  /** Every bootstrap endpoint turned out to be this node itself: nothing is left to wait for. */
+  nobodyLeft(now: Millis): void {
+    if (this.#links === 0 && this.#phase === "joining") this.#timers.setEarlier("lonely", now);
+  }
+
   /** @returns true when the phase changed */
   linksChanged(now: Millis, links: number): boolean {
     const had = this.#links;

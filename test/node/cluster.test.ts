@@ -24,6 +24,13 @@ describe("joining", () => {
     expect(cluster.host(0).ip).toBeDefined();
   });
 
+  it("a first node whose only bootstrap endpoint is itself has its lease at once", () => {
+    const cluster = new Cluster({ seed: 14, size: 1 });
+    cluster.host(0).start();
+    cluster.world.runUntil(300);
+    expect(cluster.host(0).ip).toBeDefined();
+  });
+
   it("a joining node has its lease within 5 s, and the first node's is claimed by quorum then", () => {
     const cluster = new Cluster({ seed: 2, size: 2 });
     cluster.host(0).start();
@@ -213,6 +220,22 @@ describe("what a node says of itself", () => {
     cluster.world.runUntil(30_000);
     expect(cluster.host(0).status()?.health).toEqual([]);
     expect(cluster.host(1).status()?.health.join()).toContain("no address");
+  });
+
+  it("everybody who asked it to go is answered", () => {
+    const cluster = new Cluster({ seed: 23, size: 3 });
+    startAll(cluster);
+    expect(settled(cluster)).toEqual([]);
+    const host = cluster.host(2);
+    const first = host.command({ name: "leave" });
+    const second = host.command({ name: "leave" });
+    const third = host.command({ name: "stop" });
+    cluster.world.runUntil(cluster.world.now + 4_000);
+    expect([first, second, third].map((id) => host.reply(id)?.kind)).toEqual([
+      "done",
+      "done",
+      "done",
+    ]);
   });
 
   it("after its last word it says nothing", () => {
