@@ -22,6 +22,17 @@ describe("phases", () => {
     expect(phases.phase).toBe("alone");
   });
 
+  it("alone at once when every endpoint was our own, but not while linked", () => {
+    const phases = started();
+    phases.nobodyLeft(50);
+    expect(phases.timeout(50)).toBe(true);
+    expect(phases.phase).toBe("alone");
+    const linked = started();
+    linked.linksChanged(10, 1);
+    linked.nobodyLeft(50);
+    expect(linked.timeout(50)).toBe(false);
+  });
+
   it("a link puts loneliness off; a stable ring ends the joining", () => {
     const phases = started();
     expect(phases.linksChanged(100, 1)).toBe(false);
