@@ -1,5 +1,6 @@
 /** `weft up`: starts the agent and stays until it has an address, or runs it in the foreground. */
 
+import { setFlagsFromString } from "node:v8";
 import type { AgentStatus } from "../../agent/agent-status.ts";
 import { type Config, loadConfig } from "../../agent/config.ts";
 import { EXIT, type ExitCode, WeftError } from "../../agent/errors.ts";
@@ -46,6 +47,8 @@ export const upCommand: Command = {
 
 /** Loaded only here: the engine's addon is not needed to ask a running agent. */
 async function runHere(context: CommandContext, config: Config): Promise<ExitCode> {
+  // Before most of the code is loaded. An idle agent keeps 16 MB less; packets never pass through here.
+  setFlagsFromString("--optimize-for-size");
   const { runAgent } = await import("../../agent/run-agent.ts");
   const { machineTools } = await import("../../agent/machine-tools.ts");
   const { reportToParent } = await import("../spawn-agent.ts");
