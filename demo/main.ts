@@ -101,7 +101,9 @@ async function showNetwork(agents: readonly Agent[]): Promise<void> {
   const [first] = agents;
   if (first === undefined) return;
   for (const verb of ["status", "lease list", "ring", "peers"]) {
-    screen.show(`weft ${verb}`, (await first.weft(...verb.split(" "))).stdout);
+    const { status, stdout, stderr } = await first.weft(...verb.split(" "));
+    if (status !== 0) throw new Error(`weft ${verb}: exit ${status}: ${stderr.trim()}`);
+    screen.show(`weft ${verb}`, stdout);
   }
 }
 
@@ -114,7 +116,7 @@ async function pingPairs(agents: readonly Agent[], addresses: readonly string[])
       const report = await from.site.run(ping);
       const [loss = ""] = /\d+ packets transmitted.*loss/.exec(report) ?? [];
       const [rtt = ""] = /[\d.]+\/[\d.]+\/[\d.]+\/[\d.]+ ms/.exec(report) ?? [];
-      screen.say(`${from.name.padEnd(6)} -> ${to.name.padEnd(6)} ${loss}, min/avg/max ${rtt}`);
+      screen.say(`${from.name.padEnd(6)} -> ${to.name.padEnd(6)} ${loss}, min/avg/max/mdev ${rtt}`);
       if (!loss.includes(" 0% packet loss"))
         throw new Error(`${from.name} lost pings to ${to.name}`);
     }
@@ -207,9 +209,11 @@ async function killOne(agents: readonly Agent[], addresses: readonly string[]): 
 
 function farewell(): void {
   console.log(`
-Two real machines, two commands each way round:
+Two real machines, each with a checkout that \`sh scripts/setup.sh demo\` made ready; on both first
+    alias weft="node ${cliPath()}"
     on the first     weft init lab --bootstrap FIRST-MACHINE:7117 && weft up lab
-    on the other     copy /etc/weft/lab.yaml there (mode 0600), then: weft up lab
+                     ssh OTHER mkdir -p /etc/weft && scp -p /etc/weft/lab.yaml OTHER:/etc/weft/
+    on the other     weft up lab
 then ping the address that \`weft ip\` prints on the other one.`);
 }
 
