@@ -33,6 +33,8 @@ echo "native engine: compiling (about a minute)"
 mkdir -p build
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 if ! node node_modules/node-gyp/bin/node-gyp.js "$@" >"$log" 2>&1; then
   cat "$log" >&2
   echo "native engine: the compiler failed, see above" >&2

@@ -76,14 +76,15 @@ install_packages() {
   fi
   if [ -t 0 ] && [ -z "${CI:-}" ]; then
     printf 'setup: install them with apt-get? [Y/n] '
-    read -r answer
+    read -r answer || answer=no
     case $answer in [nN]*) fail "not without them" ;; esac
   fi
   say "installing them"
-  $as_root apt-get update -q >/dev/null || fail "apt-get update failed"
+  $as_root apt-get update -q >/dev/null || fail "apt-get update failed, see above: is the network there?"
   # shellcheck disable=SC2086
   $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -q --no-install-recommends $missing >/dev/null || fail "apt-get install failed"
+    apt-get -o DPkg::Lock::Timeout=120 install -y -q --no-install-recommends $missing </dev/null >/dev/null ||
+    fail "apt-get install failed, see above"
 }
 
 install_modules() {
@@ -95,7 +96,8 @@ install_modules() {
     say "npm modules are in place"
   else
     say "installing npm modules"
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || fail "npm ci failed"
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error ||
+      fail "npm ci failed, see above: is the npm registry reachable?"
   fi
   printf '%s\n' "$now" >"$stamp"
 }
@@ -110,3 +112,4 @@ install_modules
 say "compiling TypeScript"
 node node_modules/typescript/bin/tsc -b || fail "TypeScript found errors, see above"
 sh scripts/build-native.sh
+say "ready"

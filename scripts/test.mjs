@@ -3,7 +3,7 @@
  * addon tests, kernel tests in namespaces. Ends with one line of totals; what could not run here is
  * counted as skipped and listed with its reason.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
@@ -12,10 +12,12 @@ const REPORTS = join(ROOT, "build", "reports");
 const only = process.argv.slice(2);
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const reasons = [];
+/** The stage under way. */
+let running;
 
 /** Every stage: a name for `npm test -- NAME`, and what it runs. */
 const STAGES = [
-  { name: "check", run: () => command("check", ["npx", "biome", "check", "."]) },
+  { name: "check", run: () => command("check", [bin("biome"), "check", "."]) },
   { name: "unit", run: () => vitest("unit", "vitest.config.ts") },
   { name: "sim", run: () => vitest("sim", "vitest.sim.config.ts") },
   {
@@ -25,43 +27,58 @@ const STAGES = [
   { name: "kernel", run: () => vitest("kernel", "vitest.kernel.config.ts") },
 ];
 
-function command(name, argv) {
-  const result = spawnSync(argv[0], argv.slice(1), { cwd: ROOT, stdio: "inherit" });
-  count(result.status === 0 ? { passed: 1 } : { failed: 1 });
-  if (result.status !== 0) console.error(`${name} failed`);
+function bin(name) {
+  return join(ROOT, "node_modules", ".bin", name);
 }
 
-function vitest(name, config) {
+/** Shows what the program says while it says it. @returns its exit status and output */
+function play(argv) {
+  const child = spawn(argv[0], argv.slice(1), { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  running = child;
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    process.stdout.write(text);
+    output += text;
+  });
+  return new Promise((resolve) => {
+    child.once("error", (error) => {
+      console.error(`${argv[0]}: ${error.message}`);
+      resolve({ status: 127, output });
+    });
+    child.once("close", (status) => resolve({ status: status ?? 128, output }));
+  });
+}
+
+async function command(name, argv) {
+  const { status } = await play(argv);
+  count(status === 0 ? { passed: 1 } : { failed: 1 });
+  if (status !== 0) console.error(`${name} failed`);
+}
+
+async function vitest(name, config) {
   const report = join(REPORTS, `${name}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const argv = ["vitest", "run", "--config", config, ...reporters];
-  const result = spawnSync("npx", argv, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
-  process.stdout.write(result.stdout);
-  noteReasons(result.stdout.toString());
+  const { status, output } = await play([bin("vitest"), "run", "--config", config, ...reporters]);
+  noteReasons(output);
   if (!existsSync(report)) return count({ failed: 1 });
   const { numPassedTests, numFailedTests, numPendingTests, numFailedTestSuites } = JSON.parse(
     readFileSync(report, "utf8"),
   );
   const failed = numFailedTests > 0 ? numFailedTests : numFailedTestSuites;
   count({ passed: numPassedTests, failed, skipped: numPendingTests });
-  if (result.status !== 0 && failed === 0) count({ failed: 1 });
+  if (status !== 0 && failed === 0) count({ failed: 1 });
 }
 
 /** A test program of ours that ends in `N passed, N failed` lines. */
-function harness(name, argv) {
-  const result = spawnSync(argv[0], argv.slice(1), {
-    cwd: ROOT,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const output = result.stdout.toString();
-  process.stdout.write(output);
+async function harness(name, argv) {
+  const { status, output } = await play(argv);
   noteReasons(output);
   let seen = 0;
   for (const match of output.matchAll(/(\d+) passed, (\d+) failed/g)) {
     seen++;
     count({ passed: Number(match[1]), failed: Number(match[2]) });
   }
-  if (result.status !== 0 || seen === 0) {
+  if (status !== 0 || seen === 0) {
     console.error(`${name} failed`);
     count({ failed: 1 });
   }
@@ -77,13 +94,29 @@ function count({ passed = 0, failed = 0, skipped = 0 }) {
   totals.skipped += skipped;
 }
 
+const unknown = only.find((name) => !STAGES.some((stage) => stage.name === name));
+if (unknown !== undefined) {
+  console.error(`no stage ${unknown}: one of ${STAGES.map((stage) => stage.name).join(" ")}`);
+  process.exit(2);
+}
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+]) {
+  process.once(signal, () => {
+    // On a terminal the stage got the signal too; either way it cleans up before we go.
+    if (running === undefined || running.exitCode !== null) process.exit(code);
+    running.once("close", () => process.exit(code));
+    running.kill(signal);
+  });
+}
 rmSync(REPORTS, { recursive: true, force: true });
 mkdirSync(REPORTS, { recursive: true });
 for (const stage of STAGES) {
   if (only.length > 0 && !only.includes(stage.name)) continue;
   const started = Date.now();
   console.log(`\n== ${stage.name}`);
-  stage.run();
+  await stage.run();
   console.log(`== ${stage.name}: ${Math.round((Date.now() - started) / 1000)} s`);
 }
 for (const reason of new Set(reasons)) console.log(`skipped: ${reason}`);
