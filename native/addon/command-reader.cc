@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine-limits.h"
+
 namespace weft {
 namespace {
 
@@ -109,7 +111,7 @@ FilterEntry filterEntry(FieldReader& reader, Object from) {
   entry.mac = reader.mac(from, "mac");
   const Napi::Array ips = reader.array(from, "ips");
   for (uint32_t i = 0; reader.ok() && i < ips.Length(); i++) {
-    entry.ips.push_back(reader.ip(ips.Get(i), "ips"));
+    entry.ips.push_back(reader.ip(reader.at(ips, i), "ips"));
   }
   return entry;
 }
@@ -119,7 +121,7 @@ Command readFilter(FieldReader& reader, Object from) {
   filter.session = reader.u32(from, "session");
   const Napi::Array entries = reader.array(from, "entries");
   for (uint32_t i = 0; reader.ok() && i < entries.Length(); i++) {
-    const Napi::Value entry = entries.Get(i);
+    const Napi::Value entry = reader.at(entries, i);
     if (!entry.IsObject()) {
       reader.fail("entries", "an array of objects");
       break;
@@ -175,10 +177,10 @@ Command readOne(FieldReader& reader, Object from) {
 }  // namespace
 
 void readCommands(FieldReader& reader, Napi::Array commands, std::vector<Command>& into) {
-  into.reserve(commands.Length());
+  if (commands.Length() > limits::mailboxCommands) reader.fail("commands", "a shorter array");
   for (uint32_t i = 0; reader.ok() && i < commands.Length(); i++) {
     reader.enter("commands[" + std::to_string(i) + "]");
-    const Napi::Value command = commands.Get(i);
+    const Napi::Value command = reader.at(commands, i);
     if (command.IsObject()) {
       into.push_back(readOne(reader, command.As<Napi::Object>()));
     } else {

@@ -52,7 +52,7 @@ Options readEngineOptions(FieldReader& reader, Object from) {
   Options options;
   const Napi::Array sockets = reader.array(from, "sockets");
   for (uint32_t i = 0; reader.ok() && i < sockets.Length(); i++) {
-    options.sockets.push_back(readSocket(reader, sockets.Get(i)));
+    options.sockets.push_back(readSocket(reader, reader.at(sockets, i)));
   }
   const Bytes key = reader.bytes(from, "mac1Key");
   if (key.size() != options.mac1Key.size()) reader.fail("mac1Key", "32 bytes long");

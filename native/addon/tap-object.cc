@@ -1,5 +1,6 @@
 #include "tap-object.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -160,16 +161,28 @@ Napi::Value TapObject::set(const CallbackInfo& info) {
   const Napi::Env env = info.Env();
   FieldReader reader(env);
   const Object from = info[0].IsObject() ? info[0].As<Object>() : Object::New(env);
+  std::optional<uint32_t> mtu;
+  std::optional<Mac> mac;
+  std::optional<bool> up, carrier, persistent;
+  if (reader.has(from, "mtu")) mtu = reader.u32(from, "mtu");
+  if (reader.has(from, "mac")) mac = reader.mac(from, "mac");
+  if (reader.has(from, "up")) up = reader.flag(from, "up");
+  if (reader.has(from, "carrier")) carrier = reader.flag(from, "carrier");
+  if (reader.has(from, "persistent")) persistent = reader.flag(from, "persistent");
+  // nothing is changed unless everything could be read
+  if (!reader.ok()) {
+    reader.throwProblem();
+    return env.Undefined();
+  }
   int result = 0;
   const auto keep = [&result](int error) {
     if (result == 0) result = error;
   };
-  if (reader.has(from, "mtu")) keep(tap_.setMtu(reader.u32(from, "mtu")));
-  if (reader.has(from, "mac")) keep(tap_.setMac(reader.mac(from, "mac")));
-  if (reader.has(from, "up")) keep(tap_.setUp(reader.flag(from, "up")));
-  if (reader.has(from, "carrier")) keep(tap_.setCarrier(reader.flag(from, "carrier")));
-  if (reader.has(from, "persistent")) keep(tap_.setPersistent(reader.flag(from, "persistent")));
-  if (!reader.ok()) reader.throwProblem();
+  if (mtu) keep(tap_.setMtu(*mtu));
+  if (mac) keep(tap_.setMac(*mac));
+  if (up) keep(tap_.setUp(*up));
+  if (carrier) keep(tap_.setCarrier(*carrier));
+  if (persistent) keep(tap_.setPersistent(*persistent));
   return Number::New(env, result);
 }
 

@@ -29,6 +29,15 @@ Napi::Value FieldReader::get(Napi::Object object, const char* field) {
   return Napi::Value(env_, value);
 }
 
+Napi::Value FieldReader::at(Napi::Array array, uint32_t index) {
+  napi_value value = nullptr;
+  if (napi_get_element(env_, array, index, &value) != napi_ok || value == nullptr) {
+    if (env_.IsExceptionPending()) env_.GetAndClearPendingException();
+    return env_.Undefined();
+  }
+  return Napi::Value(env_, value);
+}
+
 bool FieldReader::has(Napi::Object object, const char* field) {
   return ok() && !get(object, field).IsUndefined();
 }

@@ -27,6 +27,8 @@ class FieldReader {
   void fail(const std::string& field, const char* expected);
 
   Napi::Value get(Napi::Object object, const char* field);
+  /// Undefined for an element whose getter throws.
+  Napi::Value at(Napi::Array array, uint32_t index);
   /// False when the field is missing or undefined.
   bool has(Napi::Object object, const char* field);
   Napi::Object object(Napi::Object from, const char* field);

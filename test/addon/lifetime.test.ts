@@ -32,6 +32,15 @@ afterEach(() => {
   for (const engine of opened.splice(0)) engine.close();
 });
 
+/** An element that cannot even be looked at. */
+function arrayThatThrows(): unknown[] {
+  return Object.defineProperty(new Array(1), 0, {
+    get: () => {
+      throw new Error("not to be read");
+    },
+  });
+}
+
 async function runWorker(ending: "close" | "exit" | "terminate"): Promise<void> {
   const worker = new Worker(new URL("./worker-body.mjs", import.meta.url), {
     workerData: { addon: ADDON, ending },
@@ -139,6 +148,18 @@ describe("wrong input", () => {
     ["commands[0].op must be", [{}]],
     ["commands[0].op must be", [{ op: "fly" }]],
     ["commands[0].op must be", [7]],
+    ["commands[0].op must be", arrayThatThrows()],
+    ["commands must be a shorter array", new Array(2 ** 32 - 1)],
+    [
+      "commands[0].ips must be",
+      [
+        {
+          op: "filter",
+          session: 1,
+          entries: [{ mac: "02:00:00:00:00:01", ips: arrayThatThrows() }],
+        },
+      ],
+    ],
     ["commands[1].session must be", [{ op: "report-traffic" }, { op: "session-open" }]],
     ["commands[0].session must be", [{ op: "session-open", session: -1 }]],
     ["commands[0].session must be", [{ op: "session-open", session: 2 ** 32 }]],

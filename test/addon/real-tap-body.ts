@@ -1,8 +1,8 @@
 /** One end of real-tap.test.ts, run inside its namespace: side 0 pings and serves, side 1 answers. */
-import { deepStrictEqual as deepEqual } from "node:assert";
+import { deepStrictEqual as deepEqual, throws } from "node:assert";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { openNativeEngine } from "../../src/io/engine.ts";
 import { Tap } from "../../src/io/tap.ts";
@@ -114,5 +114,8 @@ function checkTap(): void {
   deepEqual(tap.write(new Uint8Array(60).fill(0xff)), true);
   tap.setCarrier(false);
   tap.setCarrier(true);
+  throws(() => tap.setCarrier("yes" as never), TypeError);
+  // what was refused has changed nothing
+  deepEqual(readFileSync("/sys/class/net/weftest/carrier", "ascii").trim(), "1");
   tap.close();
 }
