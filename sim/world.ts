@@ -7,10 +7,14 @@ interface Happening {
   readonly act: () => void;
 }
 
+/** A machine whose timeout does not move its deadline wakes at one instant for ever. */
+const HAPPENINGS_PER_INSTANT_MAX = 100_000;
+
 export class World {
   readonly #heap: Happening[] = [];
   #now: Millis = 0;
   #order = 0;
+  #atThisInstant = 0;
 
   get now(): Millis {
     return this.#now;
@@ -27,6 +31,10 @@ export class World {
   runUntil(until: Millis): void {
     for (let next = this.#heap[0]; next !== undefined && next.at <= until; next = this.#heap[0]) {
       this.#removeFirst();
+      this.#atThisInstant = next.at === this.#now ? this.#atThisInstant + 1 : 0;
+      if (this.#atThisInstant > HAPPENINGS_PER_INSTANT_MAX) {
+        throw new Error(`time stands still at ${this.#now} ms: a deadline does not move`);
+      }
       this.#now = next.at;
       next.act();
     }
