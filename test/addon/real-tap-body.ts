@@ -2,8 +2,9 @@
 import { deepStrictEqual as deepEqual, throws } from "node:assert";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
 import { openNativeEngine } from "../../src/io/engine.ts";
 import { Tap } from "../../src/io/tap.ts";
 import { allow, direct, forward, MAC_A, MAC_B, MAC1_KEY, openSession } from "../engine/lab.ts";
@@ -40,12 +41,22 @@ engine.apply([
 
 if (side === 0) await serve();
 else await answer();
+await bothDone();
 const name = engine.tapName;
 engine.close();
 if (existsSync(`/sys/class/net/${name}`)) throw new Error("the interface is still there");
 checkTap();
 console.log("tap closed, interface gone");
 process.exit(0);
+
+/** The last TCP segments of one end need the other end's engine: neither goes before both are done. */
+async function bothDone(): Promise<void> {
+  const folder = process.argv[3] ?? "";
+  writeFileSync(join(folder, `done-${side}`), "");
+  while (!existsSync(join(folder, `done-${1 - side}`))) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 async function serve(): Promise<void> {
   let received = 0;

@@ -3,7 +3,9 @@
  * root and /dev/net/tun; says why when it is skipped.
  */
 import { execFile, execFileSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
@@ -61,10 +63,23 @@ describe.skipIf(skipped !== undefined)(
         ]);
         execFileSync("ip", ["-n", space, "link", "set", device, "up"]);
       }
+      const meeting = mkdtempSync(join(tmpdir(), "weft-tap-"));
       const ends = sides.map(({ space, side }) =>
-        run("ip", ["netns", "exec", space, process.execPath, "--import", "tsx", BODY, side]),
+        run("ip", [
+          "netns",
+          "exec",
+          space,
+          process.execPath,
+          "--import",
+          "tsx",
+          BODY,
+          side,
+          meeting,
+        ]),
       );
-      const [first, second] = await Promise.all(ends);
+      const [first, second] = await Promise.all(ends).finally(() => {
+        rmSync(meeting, { recursive: true, force: true });
+      });
       expect(first?.stdout).toContain("ping: 0% packet loss");
       expect(first?.stdout).toContain("tcp: 3000000 bytes");
       expect(second?.stdout).toContain("tcp: 3000000 bytes");
