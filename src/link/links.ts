@@ -6,7 +6,7 @@
  *                                                      \--> relays (as origin, relay, target)
  */
 import type { DropReason } from "../base/drop-reason.ts";
-import type { EngineCommand, SessionId, Upcall } from "../base/engine.ts";
+import type { EngineCommand, SessionId, SocketIndex, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import { type Endpoint, endpointText, type IpFamily } from "../base/net.ts";
@@ -303,7 +303,8 @@ export class Links
     link.install(now, result);
     if (existing === undefined) this.#attachEarlyRelays(now, link);
     if (channel.kind === "socket" && facts.observed !== undefined) {
-      this.#noteReflexive(now, channel.socket, facts.observed);
+      const { socket } = channel;
+      this.#noteReflexive(now, facts.address, { socket, endpoint: facts.observed });
     }
   }
 
@@ -463,7 +464,7 @@ export class Links
       case "ended":
         return this.#end(now, link, out.reason, false);
       case "reflexive":
-        return this.#noteReflexive(now, out.socket, out.endpoint);
+        return this.#noteReflexive(now, link.address, out);
       default:
         this.#out.push(out);
     }
@@ -515,8 +516,13 @@ export class Links
     link.sayPath();
   }
 
-  #noteReflexive(now: Millis, socket: number, endpoint: Endpoint): void {
-    if (!this.#own.noteReflexive(now, endpoint)) return;
+  #noteReflexive(
+    now: Millis,
+    witness: RingAddress,
+    seen: { readonly socket: SocketIndex; readonly endpoint: Endpoint },
+  ): void {
+    const { socket, endpoint } = seen;
+    if (!this.#own.noteReflexive(now, witness, endpoint)) return;
     this.#out.push({ kind: "reflexive", socket, endpoint });
     this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
   }

@@ -1,43 +1,56 @@
 /** Where this node may be found: its own host addresses, and how peers have seen it. */
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import { MAX_CANDIDATES } from "../wire/handshake-payload.ts";
 
 /** One mapping per family and a change of it; the rest of the eight are host addresses. */
 const MAX_REFLEXIVE = 4;
+/** Peers whose word is kept: as many as a small ring has, enough to outvote a liar. */
+const MAX_WITNESSES = 16;
 /** A mapping nobody confirmed for so long is gone. */
 const REFLEXIVE_LIFE_MS: Millis = 300_000;
 
-interface Seen {
+interface Sighting {
   readonly endpoint: Endpoint;
-  at: Millis;
+  readonly at: Millis;
 }
 
 export class OwnCandidates {
   #local: readonly Endpoint[] = [];
-  /** Newest last. */
-  #reflexive: Seen[] = [];
+  /** The last word of each peer, longest silent first: whoever lies takes one place at most. */
+  readonly #sightings = new Map<RingAddress, Sighting>();
 
   setLocal(endpoints: readonly Endpoint[]): void {
     this.#local = endpoints;
   }
 
-  /** A peer sees us there. True when that is news. */
-  noteReflexive(now: Millis, endpoint: Endpoint): boolean {
-    const isLocal = this.#local.some((known) => sameEndpoint(known, endpoint));
-    if (isLocal) return false;
-    const known = this.#reflexive.find((seen) => sameEndpoint(seen.endpoint, endpoint));
-    if (known !== undefined) known.at = now;
-    else this.#reflexive.push({ endpoint, at: now });
-    this.#reflexive = this.#reflexive
-      .filter((seen) => now - seen.at < REFLEXIVE_LIFE_MS)
-      .slice(-MAX_REFLEXIVE);
-    return known === undefined;
+  /** The peer `witness` sees us there. True when that is news. */
+  noteReflexive(now: Millis, witness: RingAddress, endpoint: Endpoint): boolean {
+    if (this.#local.some((known) => sameEndpoint(known, endpoint))) return false;
+    const before = [...this.#sightings.values()];
+    this.#sightings.delete(witness);
+    this.#sightings.set(witness, { endpoint, at: now });
+    for (const [peer, { at }] of this.#sightings) {
+      const isSurplus = this.#sightings.size > MAX_WITNESSES;
+      if (isSurplus || now - at >= REFLEXIVE_LIFE_MS) this.#sightings.delete(peer);
+    }
+    return !before.some((seen) => sameEndpoint(seen.endpoint, endpoint));
   }
 
-  /** At most eight, reflexive ones first: they are few and reach further. */
+  /** At most eight, reflexive ones first (those that most peers agree on): they reach further. */
   list(): Endpoint[] {
-    const reflexive = this.#reflexive.map(({ endpoint }) => endpoint).reverse();
-    return [...reflexive, ...this.#local].slice(0, MAX_CANDIDATES);
+    return [...this.#reflexive(), ...this.#local].slice(0, MAX_CANDIDATES);
+  }
+
+  #reflexive(): Endpoint[] {
+    const votes: { readonly endpoint: Endpoint; count: number }[] = [];
+    for (const { endpoint } of [...this.#sightings.values()].reverse()) {
+      const known = votes.find((vote) => sameEndpoint(vote.endpoint, endpoint));
+      if (known === undefined) votes.push({ endpoint, count: 1 });
+      else known.count++;
+    }
+    votes.sort((a, b) => b.count - a.count);
+    return votes.slice(0, MAX_REFLEXIVE).map(({ endpoint }) => endpoint);
   }
 }

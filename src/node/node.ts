@@ -288,8 +288,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 
   #tellEndpoints(now: Millis): void {
+    this.#parts.links.handle(now, { kind: "local-endpoints", endpoints: this.#local });
     const endpoints = [...this.#local, ...this.#reflexive];
-    this.#parts.links.handle(now, { kind: "local-endpoints", endpoints });
     this.#parts.ring.handle(now, { kind: "local-endpoints", endpoints });
   }
 
