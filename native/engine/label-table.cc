@@ -40,6 +40,7 @@ DropReason LabelTable::set(const LabelRoute& route) {
     size_t& used = perSession_[route.ingress];
     if (used >= limits::labelsPerSession || candidates.size() >= limits::sessionsPerLabel) {
       if (candidates.empty()) labels_.erase(route.label);
+      if (used == 0) perSession_.erase(route.ingress);
       return DropReason::tableFull;
     }
     used++;

@@ -95,6 +95,11 @@ void RxThread::split(SocketIndex socket, const Received& received) {
     return counters_.drop(DropReason::truncated);
   }
   counters_.bytesIn.add(received.bytes.size());
+  // No host answers to port 0: such a source is forged, and nothing could ever be sent back.
+  if (received.from.port == 0) {
+    counters_.datagramsIn.add();
+    return counters_.drop(DropReason::badField);
+  }
   for (size_t at = 0; at < received.bytes.size(); at += received.segmentBytes) {
     const size_t bytes = std::min(received.segmentBytes, received.bytes.size() - at);
     counters_.datagramsIn.add();
