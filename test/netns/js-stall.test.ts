@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { eventually } from "../../lab/shell.ts";
 import { describeWhere } from "../support/requires.ts";
 import { Cluster, figure, kernelNeeds, LongPing } from "./cluster.ts";
 
@@ -22,7 +23,8 @@ describeWhere(TITLE, kernelNeeds(), () => {
 
     const started = performance.now();
     for (const agent of [a, b]) agent.kill("SIGUSR2");
-    await Promise.all([a.status(), b.status()]);
+    const isOver = async () => [a, b].every((agent) => agent.log.includes("js loop was blocked"));
+    await eventually("both loops were blocked", isOver, 20_000, 20);
     const blockedMs = performance.now() - started;
     // the rest of the second after the loops woke up: what they catch up on must not hurt either
     await new Promise((resolve) => setTimeout(resolve, 1_000));
