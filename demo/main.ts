@@ -109,18 +109,18 @@ async function showNetwork(agents: readonly Agent[]): Promise<void> {
 
 async function pingPairs(agents: readonly Agent[], addresses: readonly string[]): Promise<void> {
   screen.step("every pair pings over the virtual Ethernet, from the very first packet");
-  for (const from of agents) {
-    for (const [i, to] of agents.entries()) {
-      if (to === from) continue;
-      const ping = ["ping", "-n", "-c", "10", "-i", "0.2", addresses[i] ?? ""];
-      const report = await from.site.run(ping);
-      const [loss = ""] = /\d+ packets transmitted.*loss/.exec(report) ?? [];
-      const [rtt = ""] = /[\d.]+\/[\d.]+\/[\d.]+\/[\d.]+ ms/.exec(report) ?? [];
-      screen.say(`${from.name.padEnd(6)} -> ${to.name.padEnd(6)} ${loss}, min/avg/max/mdev ${rtt}`);
-      if (!loss.includes(" 0% packet loss"))
-        throw new Error(`${from.name} lost pings to ${to.name}`);
-    }
-  }
+  const lines = agents.flatMap((from) =>
+    agents.flatMap((to, i) => (to === from ? [] : [pingPair(from, to, addresses[i] ?? "")])),
+  );
+  for (const line of await Promise.all(lines)) screen.say(line);
+}
+
+async function pingPair(from: Agent, to: Agent, ip: string): Promise<string> {
+  const report = await from.site.run(["ping", "-n", "-c", "20", "-i", "0.2", ip]);
+  const [loss = ""] = /\d+ packets transmitted.*loss/.exec(report) ?? [];
+  const [rtt = ""] = /[\d.]+\/[\d.]+\/[\d.]+\/[\d.]+ ms/.exec(report) ?? [];
+  if (!loss.includes(" 0% packet loss")) throw new Error(`${from.name} lost pings to ${to.name}`);
+  return `${from.name.padEnd(6)} -> ${to.name.padEnd(6)} ${loss}, min/avg/max/mdev ${rtt}`;
 }
 
 async function moveFile(agents: readonly Agent[], addresses: readonly string[]): Promise<void> {
