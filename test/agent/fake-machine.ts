@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import { Agent, type AgentTools, type EngineRequest } from "../../src/agent/agent.ts";
 import { type Config, loadConfig } from "../../src/agent/config.ts";
 import type { WeftError } from "../../src/agent/errors.ts";
@@ -131,8 +132,20 @@ export class FakeNode {
   }
 }
 
+const folders: string[] = [];
+// Registered by importing this file: whatever a test forgets is gone when its file ends.
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "weft-agent-"));
+  folders.push(folder);
+  return folder;
+}
+
 export class FakeMachine {
-  readonly folder = mkdtempSync(join(tmpdir(), "weft-agent-"));
+  readonly folder = makeFolder();
   readonly node = new FakeNode();
   readonly applied: EngineCommand[] = [];
   readonly ipCommands: string[] = [];
