@@ -222,14 +222,14 @@ export class Host {
     }
   }
 
-  /** One wake-up at the earlier of both deadlines; stale wake-ups find nothing due and re-arm. */
+  /** One wake-up at the earlier of both deadlines; one that an earlier wake-up replaced does nothing. */
   #arm(): void {
     const at = Math.min(this.#node?.deadline() ?? NEVER, this.#engine?.deadline() ?? NEVER);
     if (at === NEVER || at >= this.#armedAt) return;
     this.#armedAt = at;
     const boot = this.#boots;
     this.#world.schedule(at, () => {
-      if (boot !== this.#boots) return;
+      if (boot !== this.#boots || at !== this.#armedAt) return;
       this.#armedAt = NEVER;
       this.#wake();
     });

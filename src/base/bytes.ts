@@ -174,9 +174,12 @@ export class ByteReader {
   }
 }
 
+/** Most control messages fit without growing. */
+const WRITER_START_BYTES = 512;
+
 /** Builds a message; grows by doubling. The result is a copy owned by the caller. */
 export class ByteWriter {
-  #bytes = new Uint8Array(128);
+  #bytes = new Uint8Array(WRITER_START_BYTES);
   #view = new DataView(this.#bytes.buffer);
   #at = 0;
 

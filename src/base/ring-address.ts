@@ -20,11 +20,10 @@ export function addressFromBytes(bytes: Uint8Array): RingAddress {
 
 export function addressToBytes(address: RingAddress): Uint8Array {
   const out = new Uint8Array(ADDRESS_BYTES);
-  let rest = address;
-  for (let i = ADDRESS_BYTES - 1; i >= 0; i--) {
-    out[i] = Number(rest & 255n);
-    rest >>= 8n;
-  }
+  const view = new DataView(out.buffer);
+  view.setUint32(0, Number(address >> 128n));
+  view.setBigUint64(4, address >> 64n);
+  view.setBigUint64(12, address);
   return out;
 }
 

@@ -73,7 +73,14 @@ export class Wiring {
   }
 
   deadline(): Millis {
-    return Math.min(...this.#machines().map((machine) => machine.deadline()));
+    const { links, ring, dht, leases, vnet } = this.#parts;
+    return Math.min(
+      links.deadline(),
+      ring.deadline(),
+      dht.deadline(),
+      leases.deadline(),
+      vnet.deadline(),
+    );
   }
 
   /** Drains every machine until all are quiet, always in the same order. */
