@@ -1,18 +1,42 @@
 /** Turns the file's bootstrap list into endpoints; names are looked up again and again. */
-import { lookup } from "node:dns/promises";
+import { Resolver as DnsResolver, lookup } from "node:dns/promises";
 import { type Endpoint, parseIp } from "../base/net.ts";
-import type { HostPort } from "./config-schema.ts";
+import type { BootstrapEntry } from "./bootstrap-entry.ts";
 import { messageOf, systemCodeOf } from "./errors.ts";
+import { DEFAULT_PORT, type HostPort } from "./host-port.ts";
 
 /** A name may stand for a round robin of members. */
 const MAX_ADDRESSES = 8;
+/** Targets of one SRV answer that are looked up; one member that answers is enough. */
+const MAX_TARGETS = 8;
+/** A server that answers at all does so within this. */
+const SRV_TIMEOUT_MS = 1_000;
+const SRV_TRIES = 2;
 
-export type Resolver = (host: string) => Promise<readonly string[]>;
+export interface SrvRecord {
+  /** Host name; empty or "." = the service is decidedly not there (RFC 2782). */
+  readonly name: string;
+  readonly port: number;
+  readonly priority: number;
+  readonly weight: number;
+}
 
-/** The system's resolver: /etc/hosts first, like every other program. */
-export const systemResolver: Resolver = async (host) => {
-  const found = await lookup(host, { all: true, verbatim: true });
-  return found.map(({ address }) => address);
+/** What DNS is asked; both reject when there is no such name. */
+export interface Resolver {
+  /** IPv4 and IPv6 addresses as text. */
+  addresses(host: string): Promise<readonly string[]>;
+  services(name: string): Promise<readonly SrvRecord[]>;
+}
+
+export const systemResolver: Resolver = {
+  /** The system's resolver: /etc/hosts first, like every other program. */
+  async addresses(host) {
+    const found = await lookup(host, { all: true, verbatim: true });
+    return found.map(({ address }) => address);
+  },
+  async services(name) {
+    return new DnsResolver({ timeout: SRV_TIMEOUT_MS, tries: SRV_TRIES }).resolveSrv(name);
+  },
 };
 
 export interface Resolved {
@@ -22,21 +46,40 @@ export interface Resolved {
 }
 
 export async function resolveBootstrap(
-  list: readonly HostPort[],
+  list: readonly BootstrapEntry[],
   resolver: Resolver,
 ): Promise<Resolved> {
-  const answers = await Promise.all(list.map((item) => resolveOne(item, resolver)));
-  return {
-    endpoints: answers.flatMap((answer) => answer.endpoints),
-    problems: answers.flatMap((answer) => answer.problems),
-  };
+  return joined(await Promise.all(list.map((entry) => resolveEntry(entry, resolver))));
 }
 
-async function resolveOne({ host, port }: HostPort, resolver: Resolver): Promise<Resolved> {
+async function resolveEntry(entry: BootstrapEntry, resolver: Resolver): Promise<Resolved> {
+  if (entry.kind === "host") return resolveHost(entry, resolver);
+  if (entry.kind === "dns") return resolveService(entry.name, resolver);
+  return { endpoints: [], problems: [] };
+}
+
+/** SRV records say port and order; a name without any stands for its addresses. */
+async function resolveService(name: string, resolver: Resolver): Promise<Resolved> {
+  const [records, plain] = await Promise.all([
+    resolver.services(`_weft._udp.${name}`).catch(() => []),
+    resolveHost({ host: name, port: DEFAULT_PORT }, resolver),
+  ]);
+  const targets = inOrder(records).filter((record) => record.name !== "" && record.name !== ".");
+  if (records.length === 0) return plain;
+  const hosts = targets.slice(0, MAX_TARGETS).map((record) => ({ ...record, host: record.name }));
+  return joined(await Promise.all(hosts.map((host) => resolveHost(host, resolver))));
+}
+
+/** All of them are asked at the same time, so weights mean no more than an order. */
+function inOrder(records: readonly SrvRecord[]): SrvRecord[] {
+  return [...records].sort((a, b) => a.priority - b.priority || b.weight - a.weight);
+}
+
+async function resolveHost({ host, port }: HostPort, resolver: Resolver): Promise<Resolved> {
   const literal = parseIp(host);
   if (literal !== undefined) return { endpoints: [{ ip: literal, port }], problems: [] };
   try {
-    const ips = (await resolver(host))
+    const ips = (await resolver.addresses(host))
       .map((text) => parseIp(text))
       .filter((ip) => ip !== undefined);
     return { endpoints: ips.slice(0, MAX_ADDRESSES).map((ip) => ({ ip, port })), problems: [] };
@@ -49,4 +92,11 @@ async function resolveOne({ host, port }: HostPort, resolver: Resolver): Promise
       ],
     };
   }
+}
+
+function joined(answers: readonly Resolved[]): Resolved {
+  return {
+    endpoints: answers.flatMap((answer) => answer.endpoints),
+    problems: answers.flatMap((answer) => answer.problems),
+  };
 }

@@ -6,16 +6,13 @@
 import { z } from "zod";
 import type { Cipher } from "../base/engine.ts";
 import { type Ip, isIpv6, parseIp, parseSubnet, type Subnet } from "../base/net.ts";
+import { parseBootstrapEntry } from "./bootstrap-entry.ts";
 import { durationText, parseDuration } from "./duration.ts";
+import { DEFAULT_PORT, parsePort, quote, Refusal } from "./host-port.ts";
 
 export type AddressMode = "auto" | "dhcp" | "static";
+export type Switch = "on" | "off";
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug" | "trace";
-
-/** A host name or address with a UDP port, not resolved yet. */
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** Where the agent's UDP sockets are bound. `ip` undefined = every address of both families. */
 export interface ListenAddress {
@@ -23,7 +20,6 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-export const DEFAULT_PORT = 7117;
 /** The engine has room for this many sockets; a port without address takes two of them. */
 const MAX_LISTEN = 4;
 /** A node needs one that answers; a file lists the stable members, not all. */
@@ -37,14 +33,6 @@ const MAX_LEASE_SECONDS = 86_400;
 /** IPv6 inside the network needs 1,280 (RFC 8200); the engine carries frames of 9,216. */
 const MIN_MTU = 1_280;
 const MAX_MTU = 9_202;
-
-/** A parser's refusal: cause and cure in one line, without the key's name. */
-export class Refusal {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
-  }
-}
 
 /** A value given as text or a number (YAML, environment and flags alike), parsed to `T`. */
 function scalar<T>(parse: (text: string) => T | Refusal) {
@@ -86,10 +74,6 @@ function oneOf<const T extends string>(...words: readonly T[]) {
   });
 }
 
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 60));
-}
-
 /** Names become part of file and interface names. */
 function parseNetworkName(text: string): string | Refusal {
   if (/^[a-z0-9][a-z0-9-]{0,31}$/.test(text)) return text;
@@ -129,30 +113,6 @@ function parseDomain(text: string): string | Refusal {
   const domain = text.toLowerCase().replace(/\.$/, "");
   if (domain.length <= 253 && new RegExp(`^${label}(\\.${label})*$`).test(domain)) return domain;
   return new Refusal(`${quote(text)} is no domain name: write it like lab.internal`);
-}
-
-function parsePort(text: string, least: number): number | undefined {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
-  return port >= least && port <= 65_535 ? port : undefined;
-}
-
-/** `host`, `host:port`, `1.2.3.4:port`, `[2001:db8::1]:port`. */
-export function parseHostPort(text: string): HostPort | Refusal {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+))(?::(\d{1,5}))?$/.exec(text.trim());
-  const host = match?.[1] === undefined ? match?.[2] : parseIp(match[1]);
-  const port = match?.[3] === undefined ? DEFAULT_PORT : parsePort(match[3], 1);
-  if (host === undefined || port === undefined || !isHost(host)) {
-    return new Refusal(
-      `${quote(text)} is no host:port: write 192.0.2.1:7117, [2001:db8::1]:7117 or a name`,
-    );
-  }
-  return { host, port };
-}
-
-function isHost(host: string): boolean {
-  if (parseIp(host) !== undefined) return true;
-  if (/^[0-9.]+$/.test(host)) return false;
-  return host.length <= 253 && /^[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*\.?$/.test(host);
 }
 
 /** `7117`, `0` (any free port), `192.0.2.1:7117`, `[::]:7117`. */
@@ -213,7 +173,8 @@ export const fileSchema = z.strictObject({
   name: scalar(parseNetworkName).optional(),
   secret: scalar(parseSecretText).optional(),
   secret_file: scalar(parsePath).optional(),
-  bootstrap: list(MAX_BOOTSTRAP, parseHostPort).optional(),
+  bootstrap: list(MAX_BOOTSTRAP, parseBootstrapEntry).optional(),
+  lan: oneOf<Switch>("on", "off").optional(),
   range: scalar(parseRange).optional(),
   lease: scalar(parseLease).optional(),
   mtu: scalar(parseMtu).optional(),
@@ -257,7 +218,12 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
   bootstrap: {
     fallback: undefined,
     shared: false,
-    meaning: "members to ask first, host:port each",
+    meaning: "where to find members: host:port, dns:NAME, lan",
+  },
+  lan: {
+    fallback: "on",
+    shared: false,
+    meaning: "members on the same switch are found: on or off",
   },
   range: { fallback: "10.117.0.0/16", shared: true, meaning: "IPv4 addresses that are leased" },
   lease: {

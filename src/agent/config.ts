@@ -15,13 +15,13 @@ import {
   subnetSize,
   subnetText,
 } from "../base/net.ts";
+import type { BootstrapEntry } from "./bootstrap-entry.ts";
 import {
   type AddressMode,
   envNameOf,
   type FileValues,
   fileSchema,
   flagNameOf,
-  type HostPort,
   isNodeName,
   KEY_NAMES,
   KEYS,
@@ -31,6 +31,7 @@ import {
   MAX_NODES,
   NODE_KEY_NAMES,
   nodeSchema,
+  type Switch,
 } from "./config-schema.ts";
 import {
   ConfigFile,
@@ -55,7 +56,8 @@ export interface Config {
   readonly nodeName: string;
   /** 32 bytes. Never printed. */
   readonly networkKey: Uint8Array;
-  readonly bootstrap: readonly HostPort[];
+  readonly bootstrap: readonly BootstrapEntry[];
+  readonly lan: Switch;
   readonly range: Subnet;
   readonly leaseSeconds: number;
   readonly mtu: "auto" | number;
@@ -239,11 +241,13 @@ class Merge {
       return undefined;
     const claims = this.#claims(range);
     this.#checkOwnIp(range);
+    this.#checkLan();
     return {
       name,
       nodeName: this.#sources.nodeName,
       networkKey,
       bootstrap: values.bootstrap ?? [],
+      lan: values.lan ?? "on",
       range,
       leaseSeconds: values.lease ?? defaults.lease ?? 0,
       mtu: values.mtu ?? "auto",
@@ -374,6 +378,17 @@ class Merge {
     const holder = Object.entries(this.#values.nodes ?? {}).find(([, node]) => node.ip === ip)?.[0];
     if (holder !== undefined)
       this.#problem("ip", `${ip} is claimed by ${holder}: choose another address`);
+  }
+
+  /** The list says where to look; the switch is for those who want no multicast at all. */
+  #checkLan(): void {
+    const { bootstrap = [], lan } = this.#values;
+    const at = bootstrap.findIndex((entry) => entry.kind === "lan");
+    if (at < 0 || lan !== "off") return;
+    this.#problem("bootstrap", "lan stands here and lan: off elsewhere: remove one of the two", [
+      "bootstrap",
+      at,
+    ]);
   }
 
   #warnings(): string[] {

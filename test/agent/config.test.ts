@@ -60,6 +60,7 @@ describe("a good file", () => {
       name: "lab",
       nodeName: "alpha",
       bootstrap: [],
+      lan: "on",
       range: { first: "10.117.0.0", prefix: 16 },
       leaseSeconds: 3600,
       mtu: "auto",
@@ -81,9 +82,9 @@ describe("a good file", () => {
       `secret: ${KEY}\nbootstrap: [a.example, "[2001:DB8::1]:9", 192.0.2.1:8]\nlisten: ["[::]:7", 192.0.2.9:0]\nlease: 1h30m\nmetrics: 127.0.0.1:7118\n`,
     );
     expect(config.bootstrap).toEqual([
-      { host: "a.example", port: 7117 },
-      { host: "2001:db8::1", port: 9 },
-      { host: "192.0.2.1", port: 8 },
+      { kind: "host", host: "a.example", port: 7117 },
+      { kind: "host", host: "2001:db8::1", port: 9 },
+      { kind: "host", host: "192.0.2.1", port: 8 },
     ]);
     expect(config.listen).toEqual([
       { ip: "::", port: 7 },
@@ -91,6 +92,18 @@ describe("a good file", () => {
     ]);
     expect(config.leaseSeconds).toBe(5400);
     expect(config.metricsPort).toBe(7118);
+  });
+
+  it("takes names to look up, the switch, and hosts that are called like a word", () => {
+    const config = load(`secret: ${KEY}\nbootstrap: [dns:members.example, lan, "lan:7117", lab]\n`);
+    expect(config.bootstrap).toEqual([
+      { kind: "dns", name: "members.example" },
+      { kind: "lan" },
+      { kind: "host", host: "lan", port: 7117 },
+      { kind: "host", host: "lab", port: 7117 },
+    ]);
+    expect(config.lan).toBe("on");
+    expect(load(`secret: ${KEY}\nlan: off\n`).lan).toBe("off");
   });
 
   it("orders flag > environment > nodes.NAME > file > default, and says which one counted", () => {
@@ -179,8 +192,25 @@ describe("mistakes, one line each with place, cause and cure", () => {
     ],
     [
       `${S}bootstrap:\n  - a:b\n`,
-      'lab.yaml:3:5: bootstrap[1]: "a:b" is no host:port: write 192.0.2.1:7117, [2001:db8::1]:7117 or a name',
+      'lab.yaml:3:5: bootstrap[1]: "a:b" is no place to look: write host:port, dns:NAME or lan',
     ],
+    [
+      `${S}bootstrap:\n  - 192.0.2.1\n  - dsn:m.example\n`,
+      'lab.yaml:4:5: bootstrap[2]: "dsn:m.example" is no place to look: did you mean dns:m.example?',
+    ],
+    [
+      `${S}bootstrap: "dns:a b"\n`,
+      'lab.yaml:2:1: bootstrap[1]: "dns:a b" has no host name behind dns: write dns:members.example.org',
+    ],
+    [
+      `${S}bootstrap: [LAN]\n`,
+      'lab.yaml:2:13: bootstrap[1]: "LAN" is no place to look: did you mean lan? A host of that name needs its port, LAN:7117',
+    ],
+    [
+      `${S}lan: off\nbootstrap: [h.example, lan]\n`,
+      "lab.yaml:3:24: bootstrap: lan stands here and lan: off elsewhere: remove one of the two",
+    ],
+    [`${S}lan: no\n`, 'lab.yaml:2:1: lan: must be on or off, not "no"'],
     [
       `${S}bootstrap: 1.2.3.400\n`,
       'lab.yaml:2:1: bootstrap[1]: "1.2.3.400" is no host:port: write 192.0.2.1:7117, [2001:db8::1]:7117 or a name',

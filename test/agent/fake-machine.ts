@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { Agent, type AgentTools, type EngineRequest } from "../../src/agent/agent.ts";
+import type { SrvRecord } from "../../src/agent/bootstrap-names.ts";
 import { type Config, loadConfig } from "../../src/agent/config.ts";
 import type { WeftError } from "../../src/agent/errors.ts";
 import type { DropReason } from "../../src/base/drop-reason.ts";
@@ -162,6 +163,7 @@ export class FakeMachine {
   };
   addresses: HostAddress[] = [{ interface: "eth0", ip: "192.168.1.5", prefix: 24 }];
   names: Readonly<Record<string, readonly string[]>> = {};
+  services: Readonly<Record<string, readonly SrvRecord[]>> = {};
   request: EngineRequest | undefined;
   engineFault: WeftError | undefined;
   ipFault: IpResult | undefined;
@@ -200,10 +202,9 @@ export class FakeMachine {
       },
       hostInterface: new HostInterface("weft-lab", async (args) => this.#ip(args)),
       hostAddresses: () => this.addresses,
-      resolver: async (host) => {
-        const found = this.names[host];
-        if (found === undefined) throw Object.assign(new Error("no"), { code: "ENOTFOUND" });
-        return found;
+      resolver: {
+        addresses: async (host) => this.names[host] ?? noSuchName(),
+        services: async (name) => this.services[name] ?? noSuchName(),
       },
     };
   }
@@ -238,4 +239,8 @@ export class FakeMachine {
     if (!args.includes("show")) this.ipCommands.push(args.join(" "));
     return { ok: true, stdout: "" };
   }
+}
+
+function noSuchName(): never {
+  throw Object.assign(new Error("no"), { code: "ENOTFOUND" });
 }

@@ -1,8 +1,10 @@
 /** `weft config check|show`: what a file says, where each value comes from, and what is wrong. */
+import { bootstrapText } from "../../agent/bootstrap-entry.ts";
 import { type Config, loadConfig } from "../../agent/config.ts";
 import { KEY_NAMES, type Key } from "../../agent/config-schema.ts";
 import { strayVariables } from "../../agent/config-source.ts";
 import { durationText } from "../../agent/duration.ts";
+import { hostPortText } from "../../agent/host-port.ts";
 import { subnetText } from "../../base/net.ts";
 import { type Command, type CommandContext, flagArg, textArg } from "../command.ts";
 import { addKeyOptions, configSources, outputOptions, selectNetwork } from "../options.ts";
@@ -66,13 +68,14 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     name: config.name,
     secret: usesFile ? undefined : "(hidden)",
     secret_file: usesFile ? "(hidden)" : undefined,
-    bootstrap: config.bootstrap.map(({ host, port }) => hostPortText(host, port)),
+    bootstrap: config.bootstrap.map(bootstrapText),
+    lan: config.lan,
     range: subnetText(config.range),
     lease: durationText(config.leaseSeconds).replace(" ", ""),
     mtu: config.mtu,
     domain: config.domain,
     listen: config.listen.map(({ ip, port }) =>
-      ip === undefined ? `${port}` : hostPortText(ip, port),
+      ip === undefined ? `${port}` : hostPortText({ host: ip, port }),
     ),
     interface: config.interfaceName,
     address: config.addressMode,
@@ -84,10 +87,6 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     run_dir: config.runDir,
     nodes: config.claims.map(({ name, ip }) => `${name}=${ip}`),
   };
-}
-
-function hostPortText(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function valueText(value: unknown): string | undefined {
