@@ -33,27 +33,18 @@ import {
 } from "./control-transport.ts";
 import type { DropCounters } from "./drop-counters.ts";
 import type { HandshakeResult } from "./handshake-self.ts";
-import type { LinkRole, LinksOutput, LinkView, PeerInfo } from "./link-types.ts";
+import type { LinkOutput } from "./link-output.ts";
+import type { LinkRole, LinkView, PeerInfo } from "./link-types.ts";
 import { Paths } from "./paths.ts";
 import { type KeyPairFacts, Rekeying } from "./rekeying.ts";
+import { RelayWish } from "./relay-wish.ts";
 import { RttEstimate } from "./rtt.ts";
+import { isRttNews } from "./rtt-news.ts";
 
-/** Candidates get this long before a relay is asked for: a LAN or a public address answers within. */
-export const DIRECT_HEAD_START_MS: Millis = 200;
-/** The responder leaves the search for a relay to the initiator, unless that finds none. */
-const RESPONDER_HEAD_START_MS = 1_500;
-/** Searches for a relay that found none are repeated after 1, 2, 4 .. 60 s. */
-const FIRST_RELAY_RETRY_MS = 1_000;
-const LAST_RELAY_RETRY_MS = 60_000;
 /** A link without any path is of no use to anybody; half a NAT's patience. */
 export const PATHLESS_MS: Millis = 30_000;
-/** A relay that a direct path replaced is kept this long, in case the path does not last. */
-const SPARE_RELAY_MS = 10_000;
 const NEAR_PERIOD_MS = 3_000;
 const FAR_PERIOD_MS = 10_000;
-/** A round-trip time is told again when it changed by both of these. */
-const RTT_NEWS_MS = 2;
-const RTT_NEWS_FRACTION = 0.25;
 /** `silent` is said at most this often. */
 const SILENT_AGAIN_MS = 3_000;
 /** Rekeys without an answer before a whole handshake is tried. */
@@ -62,24 +53,6 @@ const REKEYS_BEFORE_RENEWAL = 2;
 const BUSY_FRAMES = 16;
 
 type ControlUpcall = Extract<Upcall, { kind: "control" }>;
-
-export type LinkOutput =
-  | LinksOutput
-  | { readonly kind: "relay-message"; readonly message: LinkMessage }
-  | { readonly kind: "want-relay" }
-  | { readonly kind: "release-relay"; readonly via: SessionId; readonly label: Label }
-  /** The active path changed. */
-  | { readonly kind: "moved" }
-  /** The peer answered under the keys of the last handshake. */
-  | { readonly kind: "heard" }
-  /** A whole handshake with this peer is due. */
-  | { readonly kind: "renew" }
-  /** The peer forgot this link and made it anew: what upper layers agreed on is void. */
-  | { readonly kind: "reopened" }
-  | { readonly kind: "want-traffic" }
-  /** Tell the peer where we may be found, and with `answer` ask for the same. */
-  | { readonly kind: "want-candidates"; readonly answer: boolean }
-  | { readonly kind: "ended"; readonly reason: string };
 
 export interface LinkOptions {
   readonly suite: CryptoSuite;
@@ -111,9 +84,7 @@ export class Link {
   #canSeal = false;
   #lastHeardAt: Millis;
   #saidSilentAt: Millis = Number.NEGATIVE_INFINITY;
-  #relayAt: Millis;
-  #relayRetryMs: Millis = FIRST_RELAY_RETRY_MS;
-  #releaseRelaysAt: Millis = NEVER;
+  readonly #relayWish: RelayWish;
   #pathlessAt: Millis;
   #rekeys = 0;
   #saidRttMs: number | undefined;
@@ -132,7 +103,7 @@ export class Link {
     this.#rekeying = new Rekeying({ suite, rng, session });
     const periodMs = periodOf(role);
     this.paths = new Paths({ session, rng, sockets: options.sockets, periodMs });
-    this.#relayAt = now + (peer.initiatedHere ? DIRECT_HEAD_START_MS : RESPONDER_HEAD_START_MS);
+    this.#relayWish = new RelayWish(now, peer.initiatedHere);
     this.#pathlessAt = now + PATHLESS_MS;
     this.#engine({ op: "session-open", session });
   }
@@ -172,8 +143,7 @@ export class Link {
     return Math.min(
       this.#transport.deadline(),
       this.paths.deadline(),
-      this.#relayAt,
-      this.#releaseRelaysAt,
+      this.#relayWish.deadline(),
       this.#pathlessAt,
       this.#rekeying.rekeyAt,
       this.#rekeying.expiresAt,
@@ -265,7 +235,7 @@ export class Link {
   }
 
   addRelay(now: Millis, via: SessionId, address: RingAddress, label: Label): void {
-    this.#relayRetryMs = FIRST_RELAY_RETRY_MS;
+    this.#relayWish.found();
     this.paths.addRelay(now, via, address, label);
     this.#drainPaths(now);
   }
@@ -277,9 +247,7 @@ export class Link {
   }
 
   relayFailed(now: Millis): void {
-    if (this.paths.hasDirect) return;
-    this.#relayAt = now + this.#relayRetryMs;
-    this.#relayRetryMs = Math.min(2 * this.#relayRetryMs, LAST_RELAY_RETRY_MS);
+    if (!this.paths.hasDirect) this.#relayWish.failed(now);
   }
 
   announce(
@@ -300,8 +268,8 @@ export class Link {
       return;
     }
     if (this.#rekeying.rekeyAt <= now) this.beginRekey(now);
-    if (this.#relayAt <= now) this.#wantRelay(now);
-    if (this.#releaseRelaysAt <= now) this.#releaseSpareRelays(now);
+    if (this.#relayWish.takeAsk(now)) this.#wantRelay(now);
+    if (this.#relayWish.takeRelease(now)) this.#releaseSpareRelays(now);
     this.#transport.timeout(now);
     this.paths.timeout(now);
     this.#drainPaths(now);
@@ -381,7 +349,7 @@ export class Link {
     this.#rtt.observe(tookMs);
     // An answer to an older probe says nothing about the keys of the last handshake.
     if (now - tookMs >= this.keyedAt) this.#out.push({ kind: "heard" });
-    this.#sayRttChange();
+    if (isRttNews(this.#saidRttMs, this.paths.rttMs)) this.sayPath();
     if (ack.observed !== undefined && from !== undefined) {
       this.#out.push({ kind: "reflexive", socket, endpoint: ack.observed });
     }
@@ -434,15 +402,13 @@ export class Link {
   }
 
   #wantRelay(now: Millis): void {
-    this.#relayAt = NEVER;
-    if (this.paths.hasDirect || this.paths.relays.length > 0) return;
-    // Answered by addRelay or relayFailed; should neither come, asked again.
-    this.#relayAt = now + LAST_RELAY_RETRY_MS;
+    const isNeeded = !this.paths.hasDirect && this.paths.relays.length === 0;
+    if (!isNeeded) return this.#relayWish.notNeeded();
+    this.#relayWish.asked(now);
     this.#out.push({ kind: "want-relay" });
   }
 
   #releaseSpareRelays(now: Millis): void {
-    this.#releaseRelaysAt = NEVER;
     if (!this.paths.hasDirect) return;
     for (const { via, label } of this.paths.relays) this.paths.removeRelay(now, via, label);
   }
@@ -498,7 +464,7 @@ export class Link {
   /** Both sides must probe at once to open their NATs: the initiator calls the rounds. */
   #joinRound(now: Millis): void {
     if (this.paths.view().kind === "none") {
-      if (this.#relayAt === NEVER) this.#wantRelay(now);
+      if (this.#relayWish.isIdle) this.#wantRelay(now);
     } else if (this.peer.initiatedHere) {
       this.#out.push({ kind: "want-candidates", answer: true });
     }
@@ -508,9 +474,8 @@ export class Link {
     const path = this.paths.view();
     this.#openTransport(now);
     this.#pathlessAt = path.kind === "none" ? now + PATHLESS_MS : NEVER;
-    if (path.kind === "none") this.#relayAt = Math.min(this.#relayAt, now + DIRECT_HEAD_START_MS);
-    else this.#relayAt = NEVER;
-    this.#releaseRelaysAt = path.kind === "direct" ? now + SPARE_RELAY_MS : NEVER;
+    if (path.kind === "none") this.#relayWish.pathLost(now);
+    else this.#relayWish.pathFound(now, path.kind === "direct");
     this.sayPath();
     this.#out.push({ kind: "moved" });
   }
@@ -522,15 +487,6 @@ export class Link {
     const rttMs = this.paths.rttMs;
     this.#saidRttMs = rttMs;
     this.#out.push({ kind: "path", link, address, path, rttMs });
-  }
-
-  #sayRttChange(): void {
-    const [rttMs, saidMs] = [this.paths.rttMs, this.#saidRttMs];
-    if (rttMs === undefined) return;
-    const changeMs = saidMs === undefined ? rttMs : Math.abs(rttMs - saidMs);
-    const isNews =
-      saidMs === undefined || changeMs > Math.max(RTT_NEWS_MS, saidMs * RTT_NEWS_FRACTION);
-    if (isNews) this.sayPath();
   }
 
   #unanswered(now: Millis, since: Millis): void {

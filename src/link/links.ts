@@ -9,8 +9,8 @@ import type { DropReason } from "../base/drop-reason.ts";
 import type { EngineCommand, SessionId, SocketIndex, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import { type Endpoint, endpointText, type IpFamily } from "../base/net.ts";
-import { addressText, type RingAddress } from "../base/ring-address.ts";
+import type { Endpoint, IpFamily } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
 import type { ClusterKeys } from "../crypto/cluster-keys.ts";
@@ -27,7 +27,10 @@ import {
   type OwnWhereabouts,
 } from "./handshake-self.ts";
 import { Handshakes, type HandshakesOutput } from "./handshakes.ts";
-import { Link, type LinkOutput } from "./link.ts";
+import { Link } from "./link.ts";
+import { linkClosed, linkOpened, pathChanged, wokeUp } from "./link-events.ts";
+import type { LinkOutput } from "./link-output.ts";
+import { LinkTable } from "./link-table.ts";
 import type {
   ConnectTarget,
   LinkId,
@@ -54,8 +57,6 @@ export type {
   SendOwner,
 };
 
-/** Near links, shortcuts and 128 on demand, with room for leaves and for what others open. */
-export const MAX_LINKS = 512;
 /** `now` this far past the deadline: the machine slept, or this process was stopped. */
 export const SUSPEND_GAP_MS: Millis = 5_000;
 /** How often the engine is asked what passed; bounds how late a size hole is noticed. */
@@ -91,11 +92,7 @@ export class Links
   readonly #options: LinksOptions;
   readonly #out = new Outbox<LinksOutput>();
   readonly #drops = new DropCounters();
-  readonly #links = new Map<LinkId, Link>();
-  readonly #byAddress = new Map<RingAddress, Link>();
-  /** Links that this input reached: only these can have outputs or other deadlines. */
-  readonly #touched = new Set<Link>();
-  readonly #deadlines = new Map<LinkId, Millis>();
+  readonly #links: LinkTable;
   readonly #self: HandshakeSelf;
   readonly #own = new OwnCandidates();
   readonly #handshakes: Handshakes;
@@ -107,6 +104,7 @@ export class Links
 
   constructor(options: LinksOptions) {
     this.#options = options;
+    this.#links = new LinkTable(options.rng);
     this.#self = new HandshakeSelf({ ...options, rng: options.rng.fork("handshake") }, this);
     this.#handshakes = new Handshakes({
       self: this.#self,
@@ -135,11 +133,11 @@ export class Links
   }
 
   views(): readonly LinkView[] {
-    return [...this.#links.values()].map((link) => link.view());
+    return this.#links.all().map((link) => link.view());
   }
 
   byAddress(address: RingAddress): LinkView | undefined {
-    return this.#byAddress.get(address)?.view();
+    return this.#links.at(address)?.view();
   }
 
   drops(): Partial<Record<DropReason, number>> {
@@ -147,7 +145,7 @@ export class Links
   }
 
   directLinks(): readonly DirectLink[] {
-    const links = [...this.#links.values()].filter((link) => link.paths.hasDirect);
+    const links = this.#links.all().filter((link) => link.paths.hasDirect);
     return links.map(({ id: link, address }) => ({ link, address }));
   }
 
@@ -156,7 +154,7 @@ export class Links
   }
 
   isFresh(now: Millis, address: RingAddress, boot: bigint): boolean {
-    const link = this.#byAddress.get(address);
+    const link = this.#links.at(address);
     return link !== undefined && link.peer.boot === boot && now - link.keyedAt < FRESH_MS;
   }
 
@@ -179,11 +177,11 @@ export class Links
       case "send":
         return this.#send(now, input);
       case "set-role":
-        return this.#use(input.link)?.setRole(now, input.role);
+        return this.#links.use(input.link)?.setRole(now, input.role);
       case "path-broken":
-        return this.#use(input.link)?.breakPath(now);
+        return this.#links.use(input.link)?.breakPath(now);
       case "close": {
-        const link = this.#use(input.link);
+        const link = this.#links.use(input.link);
         if (link !== undefined) this.#end(now, link, input.reason, true);
       }
     }
@@ -192,7 +190,7 @@ export class Links
   #timeout(now: Millis): void {
     this.#handshakes.timeout(now);
     this.#relays.timeout(now);
-    for (const [id, at] of this.#deadlines) if (at <= now) this.#use(id)?.timeout(now);
+    for (const link of this.#links.useDue(now)) if (this.#links.has(link)) link.timeout(now);
     for (const timer of this.#timers.takeExpired(now)) {
       if (timer === "traffic") this.#wantsTraffic = true;
       else this.#announceAll(now);
@@ -203,28 +201,21 @@ export class Links
   #noticeGap(now: Millis): void {
     const expected = Math.max(this.#deadline, this.#lastNow);
     if (this.#deadline === NEVER || now - expected < SUSPEND_GAP_MS) return;
-    this.#event({
-      what: "woke-up",
-      condition: `no time passed for ${Math.round((now - expected) / 1_000)} s`,
-      action: "renewing every link",
-      effect: "peers may have routed around this node",
-      fields: { gapMs: Math.round(now - expected), links: this.#links.size },
-    });
-    for (const link of this.#links.values()) this.#renew(now, link);
+    this.#event(wokeUp(now - expected, this.#links.size));
+    for (const link of this.#links.all()) this.#renew(now, link);
   }
 
   #connect(now: Millis, request: ConnectRequest): void {
     const { to } = request;
     if (to.kind === "address") {
       if (to.address === this.#options.address) return this.#fail(request, "self");
-      if (!request.isRenewal && this.#byAddress.has(to.address)) return;
+      if (!request.isRenewal && this.#links.at(to.address) !== undefined) return;
     } else if (this.#isLinkedAt(to.endpoint)) return;
     this.#handshakes.start(now, request);
   }
 
   #isLinkedAt(endpoint: Endpoint): boolean {
-    for (const link of this.#links.values()) if (link.paths.worksAt(endpoint)) return true;
-    return false;
+    return this.#links.all().some((link) => link.paths.worksAt(endpoint));
   }
 
   #renew(now: Millis, link: Link): void {
@@ -234,7 +225,7 @@ export class Links
   }
 
   #send(now: Millis, input: Extract<LinksInput, { kind: "send" }>): void {
-    const link = this.#use(input.link);
+    const link = this.#links.use(input.link);
     if (link !== undefined) return link.send(now, input);
     this.#drops.count("no-path");
     const { owner, token, reliable } = input;
@@ -253,18 +244,18 @@ export class Links
       }
       case "control": {
         const from = upcall.from?.port === 0 ? undefined : upcall.from;
-        return this.#use(upcall.session)?.receiveControl(now, { ...upcall, from });
+        return this.#links.use(upcall.session)?.receiveControl(now, { ...upcall, from });
       }
       case "keys-confirmed":
-        return this.#use(upcall.session)?.keysConfirmed(now, upcall.receive);
+        return this.#links.use(upcall.session)?.keysConfirmed(now, upcall.receive);
       case "endpoint":
         if (upcall.from.port === 0) return this.#drops.count("bad-field");
-        return this.#use(upcall.session)?.seenAt(now, upcall);
+        return this.#links.use(upcall.session)?.seenAt(now, upcall);
       case "rekey-due":
-        return this.#use(upcall.session)?.beginRekey(now);
+        return this.#links.use(upcall.session)?.beginRekey(now);
       case "traffic":
         for (const traffic of upcall.sessions) {
-          this.#use(traffic.session)?.noteTraffic(now, traffic);
+          this.#links.use(traffic.session)?.noteTraffic(now, traffic);
         }
         return;
       case "miss":
@@ -276,7 +267,7 @@ export class Links
 
   /** Direct neighbours through which others may reach us, near ones first. */
   #relayHints(): RingAddress[] {
-    const direct = [...this.#links.values()].filter((link) => link.paths.hasDirect);
+    const direct = this.#links.all().filter((link) => link.paths.hasDirect);
     const near = direct.filter((link) => link.view().role === "near");
     const others = direct.filter((link) => !near.includes(link));
     return [...near, ...others].slice(0, MAX_RELAY_HINTS).map(({ address }) => address);
@@ -286,11 +277,11 @@ export class Links
 
   #complete(now: Millis, result: HandshakeResult, request: ConnectRequest | undefined): void {
     const { facts, channel } = result;
-    const before = this.#byAddress.get(facts.address);
+    const before = this.#links.useAddress(facts.address);
     if (before !== undefined && before.peer.boot !== facts.boot) {
       this.#end(now, before, "restarted", false);
     }
-    const existing = this.#byAddress.get(facts.address);
+    const existing = this.#links.useAddress(facts.address);
     const link = existing ?? this.#open(now, result, request?.role ?? "onDemand");
     if (link === undefined) {
       if (request !== undefined) this.#fail(request, "too many links");
@@ -298,7 +289,6 @@ export class Links
     }
     const endpoint = channel.kind === "socket" ? channel.endpoint : undefined;
     this.#handshakes.settle(facts.address, endpoint);
-    this.#touched.add(link);
     link.relayHints = facts.relays;
     link.install(now, result);
     if (existing === undefined) this.#attachEarlyRelays(now, link);
@@ -309,12 +299,12 @@ export class Links
   }
 
   #open(now: Millis, result: HandshakeResult, role: LinkRole): Link | undefined {
-    if (this.#links.size >= MAX_LINKS) {
+    if (this.#links.isFull) {
       this.#drops.count("table-full");
       return undefined;
     }
     const { facts, initiator } = result;
-    const peer = peerInfo(this.#drawLinkId(), facts, initiator);
+    const peer = peerInfo(this.#links.drawId(), facts, initiator);
     const { suite, rng, sockets } = this.#options;
     const link = new Link(now, {
       suite,
@@ -325,16 +315,9 @@ export class Links
       role,
       relayHints: facts.relays,
     });
-    this.#links.set(link.id, link);
-    this.#byAddress.set(link.address, link);
+    this.#links.add(link);
     this.#timers.setEarlier("traffic", now + TRAFFIC_MS);
-    this.#event({
-      what: "link-opened",
-      condition: initiator ? "handshake asked for here" : "handshake asked for by the peer",
-      action: "session opened",
-      effect: "",
-      fields: { peer: peer.name, address: addressText(peer.address), link: peer.link },
-    });
+    this.#event(linkOpened(peer));
     this.#out.push({ kind: "link-up", peer });
     link.sayPath();
     this.#drainLink(now, link);
@@ -348,30 +331,15 @@ export class Links
     }
   }
 
-  #drawLinkId(): LinkId {
-    for (;;) {
-      const id = this.#options.rng.u32();
-      if (id !== 0 && !this.#links.has(id)) return id;
-    }
-  }
-
   #end(now: Millis, link: Link, reason: string, tellPeer: boolean): void {
-    if (this.#links.get(link.id) !== link) return;
-    this.#links.delete(link.id);
-    this.#deadlines.delete(link.id);
-    this.#byAddress.delete(link.address);
+    if (!this.#links.has(link)) return;
+    this.#links.remove(link);
     this.#relays.linkLost(now, link.id, true);
     for (const { via, label } of link.paths.relays) this.#relays.release(via, label);
     link.end(reason, tellPeer);
     this.#drainLink(now, link);
     this.#out.push({ kind: "link-down", link: link.id, address: link.address, reason });
-    this.#event({
-      what: "link-closed",
-      condition: reason,
-      action: "session closed",
-      effect: "",
-      fields: { peer: link.peer.name, address: addressText(link.address), link: link.id },
-    });
+    this.#event(linkClosed(link.peer, reason));
   }
 
   // outputs of the parts
@@ -380,30 +348,15 @@ export class Links
   #settle(now: Millis): void {
     for (let isIdle = false; !isIdle; ) {
       isIdle = !this.#drainHandshakes(now);
-      for (const link of this.#touched) if (this.#drainLink(now, link)) isIdle = false;
+      for (const link of this.#links.touched()) if (this.#drainLink(now, link)) isIdle = false;
       if (this.#drainRelays(now)) isIdle = false;
     }
-    for (const link of this.#touched) {
-      if (this.#links.get(link.id) === link) this.#deadlines.set(link.id, link.deadline());
-    }
-    this.#touched.clear();
+    this.#links.settle();
     if (!this.#wantsTraffic) return;
     this.#wantsTraffic = false;
     if (this.#links.size === 0) return;
     this.#engine({ op: "report-traffic" });
     this.#timers.set("traffic", now + TRAFFIC_MS);
-  }
-
-  #use(id: LinkId): Link | undefined {
-    const link = this.#links.get(id);
-    if (link !== undefined) this.#touched.add(link);
-    return link;
-  }
-
-  #useAddress(address: RingAddress): Link | undefined {
-    const link = this.#byAddress.get(address);
-    if (link !== undefined) this.#touched.add(link);
-    return link;
   }
 
   #drainHandshakes(now: Millis): boolean {
@@ -425,7 +378,7 @@ export class Links
         if (!out.request.isRenewal) this.#fail(out.request, out.reason);
         return;
       case "unconfirmed": {
-        const link = this.#byAddress.get(out.peer);
+        const link = this.#links.useAddress(out.peer);
         if (link !== undefined) this.#renew(now, link);
       }
     }
@@ -479,18 +432,18 @@ export class Links
           this.#engine(out.command);
           break;
         case "send":
-          this.#use(out.link)?.sendLink(now, out.message);
+          this.#links.use(out.link)?.sendLink(now, out.message);
           break;
         case "opened": {
           const { peer, via, viaAddress, label } = out.end;
-          this.#useAddress(peer)?.addRelay(now, via, viaAddress, label);
+          this.#links.useAddress(peer)?.addRelay(now, via, viaAddress, label);
           break;
         }
         case "closed":
-          this.#useAddress(out.end.peer)?.removeRelay(now, out.end.via, out.end.label);
+          this.#links.useAddress(out.end.peer)?.removeRelay(now, out.end.via, out.end.label);
           break;
         case "failed":
-          this.#useAddress(out.peer)?.relayFailed(now);
+          this.#links.useAddress(out.peer)?.relayFailed(now);
           break;
       }
     }
@@ -499,14 +452,7 @@ export class Links
 
   #moved(now: Millis, link: Link): void {
     if (!link.isDirect) this.#relays.linkLost(now, link.id, false);
-    const path = link.paths.view();
-    this.#event({
-      what: "path-changed",
-      condition: path.kind === "none" ? "no path answers" : "a path answered",
-      action: path.kind === "direct" ? `sending to ${endpointText(path.endpoint)}` : path.kind,
-      effect: path.kind === "none" ? "traffic to this peer waits" : "",
-      fields: { peer: link.peer.name, address: addressText(link.address), path: path.kind },
-    });
+    this.#event(pathChanged(link.peer, link.paths.view()));
   }
 
   #reopen(link: Link): void {
@@ -529,8 +475,7 @@ export class Links
 
   #announceAll(now: Millis): void {
     const own = this.whereabouts();
-    for (const link of this.#links.values()) {
-      this.#touched.add(link);
+    for (const link of this.#links.useAll()) {
       if (link.paths.view().kind !== "none") link.announce(now, own, false);
     }
   }
@@ -552,18 +497,17 @@ export class Links
     this.#out.push({ kind: "engine", command });
   }
 
-  #event(event: Omit<CoreEvent, "area" | "coolDownMs">): void {
-    this.#out.push({ kind: "event", event: { area: "link", coolDownMs: 0, ...event } });
+  #event(event: CoreEvent): void {
+    this.#out.push({ kind: "event", event });
   }
 
   #earliest(): Millis {
-    let earliest = Math.min(
+    return Math.min(
       this.#handshakes.deadline(),
       this.#relays.deadline(),
       this.#timers.deadline(),
+      this.#links.deadline(),
     );
-    for (const at of this.#deadlines.values()) if (at < earliest) earliest = at;
-    return earliest;
   }
 }
 

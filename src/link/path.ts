@@ -1,0 +1,69 @@
+import type { Label, PathIndex, PathTarget, SessionId } from "../base/engine.ts";
+import { isIpv6 } from "../base/net.ts";
+import type { RingAddress } from "../base/ring-address.ts";
+import { below, type Rng } from "../base/rng.ts";
+import type { Millis } from "../base/time.ts";
+import { PathSize } from "./path-size.ts";
+import { ProbeSchedule, TRYING_GAPS_MS } from "./probe-schedule.ts";
+import { RttEstimate } from "./rtt.ts";
+
+/** NATs forget a UDP mapping after 30 s at the earliest (RFC 4787 asks for 120 s). */
+const KEEPALIVE_MS = 20_000;
+const KEEPALIVE_SPREAD_MS = 5_001;
+/** A spare path is asked rarely, but often enough to keep its mapping. */
+export const SPARE_PERIOD_MS: Millis = 20_000;
+/** Another path must be this much faster to be worth the change. */
+const FASTER_FRACTION = 0.8;
+const FASTER_MS = 2;
+
+/** One way to the peer of a session, with what probes found out about it. */
+export interface Path {
+  readonly index: PathIndex;
+  readonly to: PathTarget;
+  /** The relaying member; undefined for a direct path. */
+  readonly via: RingAddress | undefined;
+  readonly keepaliveMs: Millis;
+  readonly rtt: RttEstimate;
+  readonly schedule: ProbeSchedule;
+  readonly size: PathSize;
+  /** It appeared on an authenticated datagram: once it answers, the peer may have moved there. */
+  readonly isRoaming: boolean;
+  isGood: boolean;
+  lastAckAt: Millis;
+}
+
+/** Where a new path leads, and how it became known. */
+export type PathOrigin = Pick<Path, "to" | "via" | "isRoaming">;
+
+/** What names a relay path within a session. */
+export interface RelayHop {
+  readonly via: SessionId;
+  readonly label: Label;
+}
+
+/** A path that has not answered yet; its first probe is due at once. */
+export function newPath(now: Millis, index: PathIndex, origin: PathOrigin, rng: Rng): Path {
+  const { to } = origin;
+  return {
+    ...origin,
+    index,
+    keepaliveMs: KEEPALIVE_MS + below(rng, KEEPALIVE_SPREAD_MS),
+    rtt: new RttEstimate(),
+    schedule: new ProbeSchedule(now, TRYING_GAPS_MS, SPARE_PERIOD_MS),
+    size: new PathSize(to.kind === "relay" || isIpv6(to.endpoint.ip)),
+    isGood: false,
+    lastAckAt: Number.NEGATIVE_INFINITY,
+  };
+}
+
+/** Whether to leave `active` for `path`; both are not equally good, so this never flaps. */
+export function isBetter(path: Path, active: Path): boolean {
+  if (!active.isGood) return true;
+  if (active.schedule.misses > 1 && path.schedule.misses === 0) {
+    return path.lastAckAt > active.schedule.startedAt;
+  }
+  if (path.to.kind !== active.to.kind) return path.to.kind === "direct";
+  const [ours, theirs] = [path.rtt.meanMs, active.rtt.meanMs];
+  if (ours === undefined || theirs === undefined) return false;
+  return ours < theirs * FASTER_FRACTION && theirs - ours > FASTER_MS;
+}
