@@ -15,9 +15,9 @@ import {
   type Engine,
   type EngineCommand,
   type EngineCounters,
-  type PathIndex,
   type ReceiverIndex,
   type SessionId,
+  type SocketFailure,
   type SocketIndex,
   type Upcall,
 } from "../src/base/engine.ts";
@@ -25,18 +25,10 @@ import { type Endpoint, isGroupMac, type Mac } from "../src/base/net.ts";
 import { type Millis, NEVER } from "../src/base/time.ts";
 import { type Aead, CHEAP_AEAD } from "./cheap-aead.ts";
 import {
-  DESC_BYTES,
-  type Descriptor,
-  FRAGMENT_HEADER_BYTES,
   fillNonce,
   HEADER_BYTES,
-  KIND_AGGREGATE,
-  KIND_CONTROL,
-  KIND_FRAME,
   MAC_BYTES,
   readCounter,
-  readDescriptor,
-  readU16,
   readU32,
   SEAL_OVERHEAD,
   SHIM_BYTES,
@@ -47,26 +39,22 @@ import {
   TYPE_STUN_LAST,
 } from "./datagram.ts";
 import { KeyPair, type PathCommand, Session } from "./engine-session.ts";
+import { EngineSockets, type SocketHost } from "./engine-sockets.ts";
 import { ForwardTable, type ForwardTarget } from "./forward-table.ts";
-import { completeChecksum } from "./frame-checksum.ts";
 import {
   buildFilter,
   destinationOf,
   type FilterTable,
-  filterFrame,
-  isAboutSource,
   isDhcpRequest,
   isGroupFrame,
-  sourceIpOf,
-  sourceOf,
 } from "./frame-filter.ts";
+import { FrameReceiver } from "./frame-receiver.ts";
 import { ETHERNET_BYTES } from "./frame-view.ts";
 import { LabelTable } from "./label-table.ts";
 import { keepaliveAt, LAST_COUNTER, Sender } from "./sender.ts";
 import { UpcallQueue } from "./upcall-queue.ts";
 import { WaitingFrames } from "./waiting-frames.ts";
 
-const HELD_UPCALL_MS = 500;
 const ENDPOINT_UPCALL_MS = 250;
 
 /** What the engine needs from the machine around it. */
@@ -76,11 +64,13 @@ export interface EngineHost {
   send(socket: SocketIndex, to: Endpoint, bytes: Uint8Array, ttl: number | undefined): void;
   tapWrite(frame: Uint8Array): void;
   setCarrier?(on: boolean): void;
+  /** Without it there are only the sockets given at open. */
+  readonly sockets?: SocketHost;
 }
 
 export interface SoftwareEngineOptions {
   readonly host: EngineHost;
-  /** How many UDP sockets there are. */
+  /** How many UDP sockets there are from the start. */
   readonly sockets: number;
   readonly mac1Key: Uint8Array;
   /** Compares the keyed hash over `covered` with `mac1`; without it every handshake passes. */
@@ -91,15 +81,6 @@ export interface SoftwareEngineOptions {
 
 /** Why something was dropped; undefined when nothing was. */
 export type Outcome = DropReason | undefined;
-
-/** Where an opened datagram came from. */
-interface Arrival {
-  readonly socket: SocketIndex;
-  /** The sender of a direct datagram; undefined behind a relay shim. */
-  readonly from: Endpoint | undefined;
-  readonly path: PathIndex | undefined;
-  readonly datagramBytes: number;
-}
 
 interface Opened {
   readonly session: Session;
@@ -116,7 +97,9 @@ export class SoftwareEngine implements Engine {
   readonly #receivers = new Map<ReceiverIndex, KeyPair>();
   readonly #forward = new ForwardTable();
   readonly #labels = new LabelTable();
+  readonly #sockets: EngineSockets;
   readonly #sender: Sender;
+  readonly #receiver: FrameReceiver;
   readonly #waiting = new WaitingFrames();
   readonly #upcalls = new UpcallQueue();
   readonly #dropped: Partial<Record<DropReason, number>> = {};
@@ -135,9 +118,20 @@ export class SoftwareEngine implements Engine {
     this.#host = options.host;
     this.#options = options;
     this.#aead = options.aead ?? CHEAP_AEAD;
+    this.#sockets = new EngineSockets(options.sockets, options.host.sockets, (upcall) =>
+      this.#upcall(upcall),
+    );
+    this.#receiver = new FrameReceiver({
+      now: () => this.#host.now(),
+      upcall: (upcall) => this.#upcall(upcall),
+      drop: (reason, count) => this.#drop(reason, count),
+      isLocal: (mac) => this.#forward.lookUp(this.#host.now(), mac) === "local",
+      writeTap: (frame) => this.#writeTap(frame),
+      wakeBy: (at) => this.#wakeBy(at),
+    });
     this.#sender = new Sender({
       aead: this.#aead,
-      sockets: options.sockets,
+      sockets: this.#sockets,
       sessions: this.#sessions,
       now: () => this.#host.now(),
       send: (socket, to, bytes, ttl) => this.#host.send(socket, to, bytes, ttl),
@@ -164,6 +158,7 @@ export class SoftwareEngine implements Engine {
   }
 
   close(): void {
+    if (!this.#isClosed) this.#sockets.closeAll();
     this.#isClosed = true;
     this.#deadline = NEVER;
     this.#upcalls.takeAll();
@@ -181,7 +176,7 @@ export class SoftwareEngine implements Engine {
     this.#drop("waiting-expired", this.#waiting.expire(now));
     let deadline = this.#waiting.deadline();
     for (const session of this.#sessions.values()) {
-      this.#expireHeld(now, session);
+      this.#receiver.expireHeld(now, session);
       this.#drop(this.#sender.keepAlive(now, session));
       deadline = Math.min(deadline, session.held[0]?.expiresAt ?? NEVER, keepaliveAt(session));
     }
@@ -201,6 +196,21 @@ export class SoftwareEngine implements Engine {
     this.#totals.datagramsIn++;
     this.#totals.bytesIn += bytes.length;
     this.#drop(this.#classifyDatagram(socket, from, bytes));
+  }
+
+  /** The host's word that a stream of `stream-open` is ready. */
+  streamOpened(socket: SocketIndex, port: number): void {
+    if (!this.#isClosed) this.#drop(this.#sockets.streamOpened(socket, port));
+  }
+
+  /** The host's word that a stream could not be made or is no more. */
+  streamEnded(socket: SocketIndex, reason: SocketFailure): void {
+    if (!this.#isClosed) this.#drop(this.#sockets.streamEnded(socket, reason));
+  }
+
+  /** Somebody's stream to the port we listen on; undefined = refused. */
+  acceptStream(from: Endpoint, port: number): SocketIndex | undefined {
+    return this.#isClosed ? undefined : this.#sockets.accept(from, port);
   }
 
   // commands
@@ -267,6 +277,11 @@ export class SoftwareEngine implements Engine {
         );
       case "report-traffic":
         return this.#reportTraffic();
+      case "socket-open":
+      case "stream-open":
+      case "stream-listen":
+      case "socket-close":
+        return this.#sockets.apply(command);
       case "carrier":
         this.#host.setCarrier?.(command.on);
         return undefined;
@@ -340,10 +355,7 @@ export class SoftwareEngine implements Engine {
 
   #setFilter(session: Session, filter: FilterTable | undefined): Outcome {
     if (filter === undefined) return "table-full";
-    const held = session.held;
-    session.filter = filter;
-    session.held = [];
-    for (const frame of held) this.#drop(this.#deliverFrame(session, frame.bytes));
+    this.#receiver.setFilter(session, filter);
     return undefined;
   }
 
@@ -412,7 +424,12 @@ export class SoftwareEngine implements Engine {
     const { session, isNewest, plain } = opened;
     const path = session.directPath(socket, from);
     if (path === undefined && isNewest) this.#drop(this.#reportEndpoint(session, socket, from));
-    return this.#receivePlain(session, plain, { socket, from, path, datagramBytes: bytes.length });
+    return this.#receiver.receive(session, plain, {
+      socket,
+      from,
+      path,
+      datagramBytes: bytes.length,
+    });
   }
 
   #reportEndpoint(session: Session, socket: SocketIndex, from: Endpoint): Outcome {
@@ -433,7 +450,7 @@ export class SoftwareEngine implements Engine {
     if (typeof opened === "string") return opened;
     const path = opened.session.relayPath(route.ingress.id, label);
     const datagramBytes = bytes.length;
-    return this.#receivePlain(opened.session, opened.plain, {
+    return this.#receiver.receive(opened.session, opened.plain, {
       socket,
       from: undefined,
       path,
@@ -470,113 +487,12 @@ export class SoftwareEngine implements Engine {
     return this.#upcall({ kind: "keys-confirmed", session: session.id, receive: keys.receive });
   }
 
-  #receivePlain(session: Session, plain: Uint8Array, arrival: Arrival): Outcome {
-    const form = readDescriptor(plain, 0);
-    const end = plain.length - form.padLength;
-    if (end < DESC_BYTES) return "bad-field";
-    const body = plain.subarray(DESC_BYTES, end);
-    switch (form.kind) {
-      case KIND_FRAME:
-        return this.#receiveFrameBody(session, body, form);
-      case KIND_CONTROL:
-        return this.#receiveControl(session, body, form, arrival);
-      case KIND_AGGREGATE:
-        return this.#receiveAggregate(session, body);
-      default:
-        return this.#receiveFragment(session, body, form);
-    }
-  }
-
-  #receiveControl(session: Session, body: Uint8Array, form: Descriptor, arrival: Arrival): Outcome {
-    let bytes = body;
-    if (form.superframe) {
-      const length = readU16(body, 0);
-      if (body.length < 2 + length) return "bad-field";
-      bytes = body.subarray(2, 2 + length);
-    }
-    if (bytes.length === 0 && !form.superframe) return undefined;
-    session.totals.controlBytesIn += bytes.length;
-    return this.#upcall({ kind: "control", session: session.id, ...arrival, bytes: bytes.slice() });
-  }
-
-  #receiveAggregate(session: Session, body: Uint8Array): Outcome {
-    for (let at = 0; at < body.length; ) {
-      const length = readU16(body, at);
-      const end = at + 2 + length;
-      if (length < DESC_BYTES || end > body.length) return "bad-field";
-      const form = readDescriptor(body, at + 2);
-      if (form.kind !== KIND_FRAME) return "bad-field";
-      const frame = body.subarray(at + 2 + DESC_BYTES, end);
-      this.#drop(this.#receiveFrameBody(session, frame, form));
-      at = end;
-    }
-    return undefined;
-  }
-
-  #receiveFragment(session: Session, body: Uint8Array, form: Descriptor): Outcome {
-    if (body.length < FRAGMENT_HEADER_BYTES || form.index > 1 || form.last !== (form.index === 1)) {
-      return "bad-field";
-    }
-    const part = body.subarray(FRAGMENT_HEADER_BYTES);
-    const frame = session.joinFragment(readU32(body, 0), form.index, part);
-    if (frame === undefined) return undefined;
-    if (frame.length > ENGINE_LIMITS.frameBytes) return "too-big";
-    return this.#receiveFrameBody(session, frame, form);
-  }
-
-  #receiveFrameBody(session: Session, frame: Uint8Array, form: Descriptor): Outcome {
-    const whole = form.partialChecksum ? completeChecksum(frame, form) : frame;
-    return whole === undefined ? "bad-field" : this.#deliverFrame(session, whole);
-  }
-
-  #deliverFrame(session: Session, frame: Uint8Array): Outcome {
-    if (frame.length < ETHERNET_BYTES) return "short-frame";
-    if (session.filter === undefined) return this.#hold(session, frame);
-    const reason = filterFrame(frame, session.filter);
-    if (reason !== undefined) {
-      if (isAboutSource(reason)) this.#drop(this.#announceHeld(session, frame));
-      return reason;
-    }
-    if (!this.#isForUs(frame)) return "no-route";
-    session.totals.framesIn++;
-    session.totals.bytesIn += frame.length;
-    return this.#writeTap(frame);
-  }
-
-  /** Floods come as control messages; what is not ours is never flooded into the TAP. */
-  #isForUs(frame: Uint8Array): boolean {
-    if (isGroupFrame(frame)) return false;
-    return this.#forward.lookUp(this.#host.now(), destinationOf(frame)) === "local";
-  }
-
-  #hold(session: Session, frame: Uint8Array): Outcome {
-    if (session.held.length >= ENGINE_LIMITS.heldFramesPerSession) return "fence-full";
-    const expiresAt = this.#host.now() + ENGINE_LIMITS.heldMs;
-    session.held.push({ bytes: frame, expiresAt });
-    this.#wakeBy(expiresAt);
-    return this.#announceHeld(session, frame);
-  }
-
-  #announceHeld(session: Session, frame: Uint8Array): Outcome {
-    const now = this.#host.now();
-    if (now - session.lastHeldUpcall < HELD_UPCALL_MS) return undefined;
-    session.lastHeldUpcall = now;
-    const [mac, ip] = [sourceOf(frame), sourceIpOf(frame)];
-    return this.#upcall({ kind: "held", session: session.id, mac, ip });
-  }
+  // time and totals
 
   #writeTap(frame: Uint8Array): Outcome {
     this.#totals.tapFramesOut++;
     this.#host.tapWrite(frame);
     return undefined;
-  }
-
-  // time and totals
-
-  #expireHeld(now: Millis, session: Session): void {
-    const kept = session.held.filter((frame) => frame.expiresAt > now);
-    this.#drop("waiting-expired", session.held.length - kept.length);
-    session.held = kept;
   }
 
   #wakeBy(at: Millis): Outcome {

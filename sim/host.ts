@@ -15,6 +15,7 @@ import type { NodeConfig, NodeInput, NodeOutput, SavedState } from "../src/node/
 import { Node } from "../src/node/node.ts";
 import type { NodeState, NodeStatus } from "../src/node/status.ts";
 import { SoftwareEngine } from "./engine.ts";
+import { HostSockets } from "./host-sockets.ts";
 import type { Network } from "./network.ts";
 import { Stack } from "./stack.ts";
 import type { World } from "./world.ts";
@@ -245,12 +246,19 @@ export class Host {
 
   #makeEngine(): SoftwareEngine {
     const { suite, networkKey } = this.#options;
+    const boot = this.#boots;
+    const nets = { packets: this.#network, streams: this.#network.streams };
+    const sockets = new HostSockets(this.endpoint.ip, nets, (act) => {
+      if (boot === this.#boots) this.#turn(() => this.#engine !== undefined && act(this.#engine));
+    });
     return new SoftwareEngine({
       sockets: 1,
       mac1Key: deriveClusterKeys(suite, networkKey).mac1Key,
       host: {
         now: () => this.#world.now,
-        send: (_socket, to, bytes) => this.#network.send(this.endpoint, to, bytes),
+        send: (socket, to, bytes) =>
+          this.#network.send(sockets.endpointOf(socket) ?? this.endpoint, to, bytes),
+        sockets,
         tapWrite: (frame) => this.stack.receive(frame),
       },
     });

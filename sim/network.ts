@@ -6,6 +6,7 @@ import type { Endpoint, Ip } from "../src/base/net.ts";
 import { endpointText } from "../src/base/net.ts";
 import { type Rng, unit } from "../src/base/rng.ts";
 import type { Millis } from "../src/base/time.ts";
+import { StreamNet } from "./stream-net.ts";
 import type { Trace } from "./trace.ts";
 import type { World } from "./world.ts";
 
@@ -34,6 +35,9 @@ export class Network {
   /** Ways, not pairs: a firewall may let one direction through. */
   readonly #blocked = new Set<string>();
   readonly #slow = new Map<Ip, Millis>();
+  readonly #withoutUdp = new Set<Ip>();
+  /** TLS streams between the same hosts: they pass where UDP is blocked. */
+  readonly streams: StreamNet;
   #options: NetworkOptions;
   #partition = new Map<Ip, number>();
 
@@ -42,6 +46,12 @@ export class Network {
     this.#rng = rng;
     this.#trace = trace;
     this.#options = options;
+    this.streams = new StreamNet({
+      now: () => world.now,
+      schedule: (at, act) => world.schedule(at, act),
+      legMs: (from, to) => this.#legMs(from, to),
+      passes: (from, to) => this.#connects(from, to),
+    });
   }
 
   setOptions(options: NetworkOptions): void {
@@ -72,6 +82,15 @@ export class Network {
     this.#blocked.delete(wayOf(b, a));
   }
 
+  /** A firewall that lets this host's TCP pass and none of its UDP. */
+  blockUdp(ip: Ip): void {
+    this.#withoutUdp.add(ip);
+  }
+
+  allowUdp(ip: Ip): void {
+    this.#withoutUdp.delete(ip);
+  }
+
   /** Hosts of different groups cannot talk; hosts in no group belong to group 0. */
   partition(groups: ReadonlyMap<Ip, number>): void {
     this.#partition = new Map(groups);
@@ -88,7 +107,8 @@ export class Network {
   }
 
   send(from: Endpoint, to: Endpoint, bytes: Uint8Array): void {
-    const passes = this.#connects(from.ip, to.ip) && unit(this.#rng) >= this.#options.lossFraction;
+    const isOpen = this.#connects(from.ip, to.ip) && !this.#blocksUdp(from.ip, to.ip);
+    const passes = isOpen && unit(this.#rng) >= this.#options.lossFraction;
     this.#trace.record({ at: this.#world.now, from, to, bytes, lost: !passes });
     if (!passes) return;
     this.#deliverLater(from, to, bytes);
@@ -101,10 +121,17 @@ export class Network {
     return (this.#partition.get(a) ?? 0) === (this.#partition.get(b) ?? 0);
   }
 
+  #blocksUdp(a: Ip, b: Ip): boolean {
+    return this.#withoutUdp.has(a) || this.#withoutUdp.has(b);
+  }
+
+  #legMs(from: Ip, to: Ip): Millis {
+    const extra = (this.#slow.get(from) ?? 0) + (this.#slow.get(to) ?? 0);
+    return this.#options.latencyMs + this.#options.jitterMs * unit(this.#rng) + extra;
+  }
+
   #deliverLater(from: Endpoint, to: Endpoint, bytes: Uint8Array): void {
-    const extra = (this.#slow.get(from.ip) ?? 0) + (this.#slow.get(to.ip) ?? 0);
-    const delay = this.#options.latencyMs + this.#options.jitterMs * unit(this.#rng) + extra;
-    this.#world.schedule(this.#world.now + delay, () => {
+    this.#world.schedule(this.#world.now + this.#legMs(from.ip, to.ip), () => {
       this.#receivers.get(endpointText(to))?.(from, bytes);
     });
   }

@@ -27,6 +27,7 @@ import {
   writeU32,
 } from "./datagram.ts";
 import type { KeyPair, LabelRoute, PathCommand, Session } from "./engine-session.ts";
+import type { EngineSockets } from "./engine-sockets.ts";
 import { ETHERNET_BYTES } from "./frame-view.ts";
 import { takeBudget } from "./label-table.ts";
 
@@ -39,7 +40,7 @@ type ControlCommand = Extract<EngineCommand, { op: "control" }>;
 
 export interface SenderOptions {
   readonly aead: Aead;
-  readonly sockets: number;
+  readonly sockets: EngineSockets;
   readonly sessions: ReadonlyMap<SessionId, Session>;
   now(): Millis;
   send(socket: SocketIndex, to: Endpoint, bytes: Uint8Array, ttl: number | undefined): void;
@@ -129,8 +130,8 @@ export class Sender {
     this.#options.aead.seal(keys.sealKey, this.#nonce, data, HEADER_BYTES);
     keys.counter++;
     session.lastSentAt = this.#options.now();
-    this.sendDatagram(direct.socket, direct.endpoint, datagram, form.ttl);
-    if (keys.counter !== ENGINE_LIMITS.rekeyAfterMessages) return undefined;
+    const lost = this.sendDatagram(direct.socket, direct.endpoint, datagram, form.ttl);
+    if (keys.counter !== ENGINE_LIMITS.rekeyAfterMessages) return lost;
     return this.#options.upcall({ kind: "rekey-due", session: session.id });
   }
 
@@ -152,10 +153,11 @@ export class Sender {
     bytes: Uint8Array,
     ttl?: number,
   ): DropReason | undefined {
-    if (socket < 0 || socket >= this.#options.sockets) return "socket-error";
+    const outcome = this.#options.sockets.send(socket, to, bytes);
+    if (outcome === "udp") this.#options.send(socket, to, bytes, ttl);
+    else if (outcome !== undefined) return outcome;
     this.totals.datagramsOut++;
     this.totals.bytesOut += bytes.length;
-    this.#options.send(socket, to, bytes, ttl);
     return undefined;
   }
 

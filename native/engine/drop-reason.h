@@ -59,6 +59,8 @@ enum class DropReason : uint8_t {
   tooBig,
   upcallFull,
   socketError,
+  noSocket,
+  streamFull,
   tapError,
   none,  // not a reason: the packet passes
 };
@@ -115,6 +117,8 @@ inline constexpr std::array<std::string_view, dropReasons> dropReasonNames = {
     "too-big",
     "upcall-full",
     "socket-error",
+    "no-socket",
+    "stream-full",
     "tap-error",
 };
 

@@ -60,6 +60,8 @@ export const DROP_REASONS = [
   // engine
   "upcall-full",
   "socket-error",
+  "no-socket",
+  "stream-full",
   "tap-error",
 ] as const;
 

@@ -12,7 +12,7 @@
  * receiver.
  */
 import type { DropReason } from "./drop-reason.ts";
-import type { Endpoint, Ip, Mac } from "./net.ts";
+import type { Endpoint, Ip, IpFamily, Mac } from "./net.ts";
 import type { Millis } from "./time.ts";
 
 /**
@@ -24,7 +24,11 @@ export type SessionId = number;
 export type ReceiverIndex = number;
 /** 0..MAX_PATHS-1 within one session. */
 export type PathIndex = number;
-/** Which of the engine's UDP sockets: its index in the list given when the engine was opened. */
+/**
+ * A UDP socket or a TLS stream of the engine. 0..n-1 are the UDP sockets given when the engine was
+ * opened; n..acceptedStreams-1 are chosen by the core (`socket-open`, `stream-open`); the rest are
+ * streams that the engine accepted.
+ */
 export type SocketIndex = number;
 /** 32-bit relay label, not zero. It has meaning only together with the session it arrives on. */
 export type Label = number;
@@ -35,6 +39,14 @@ export const ENGINE_LIMITS = {
   /** Sessions at once: 1,024 members that all talk, four times over. */
   sessions: 4_096,
   pathsPerSession: 8,
+  /** Socket indexes: 256 sockets of one birthday search, two of them at once, and what is below. */
+  sockets: 1_024,
+  /** The first index of accepted streams: 256 members at once whose networks let no UDP out. */
+  acceptedStreams: 768,
+  /** Largest datagram that a stream carries: the largest frame with its headers and shim. */
+  streamDatagramBytes: 10_240,
+  /** Characters of a proxy's authorization. */
+  proxyAuthorizationChars: 512,
   /** Forwarding entries: 64 bridged machines at each of 1,024 members. */
   forward: 65_536,
   labelsPerSession: 1_024,
@@ -75,6 +87,30 @@ export interface DirectionKeys {
 export type PathTarget =
   | { readonly kind: "direct"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
   | { readonly kind: "relay"; readonly via: SessionId; readonly label: Label };
+
+/** An HTTP proxy that a stream is to be made through (CONNECT, RFC 9110 section 9.3.6). */
+export interface StreamProxy {
+  readonly endpoint: Endpoint;
+  /** The whole value of Proxy-Authorization; printable ASCII, at most proxyAuthorizationChars. */
+  readonly authorization?: string;
+}
+
+/** Why a socket or a stream could not be had, or why one that was set up ended. */
+export const SOCKET_FAILURES = [
+  "in-use",
+  "not-permitted",
+  "unsupported",
+  "refused",
+  "unreachable",
+  "timed-out",
+  "proxy-refused",
+  "proxy-authorization",
+  "tls",
+  "limit",
+  "system",
+] as const;
+
+export type SocketFailure = (typeof SOCKET_FAILURES)[number];
 
 /** What one peer may say: each MAC with the IPv4 and IPv6 addresses it may claim. EUI-64 link-locals are implied. */
 export interface FilterEntry {
@@ -138,6 +174,32 @@ export type EngineCommand =
       readonly bytes: Uint8Array;
       readonly ttl?: number;
     }
+  /**
+   * Bind one more UDP socket to every address of `family`; port 0 = any. Usable by the commands
+   * behind it; answered by `socket-opened` or `socket-failed`.
+   */
+  | {
+      readonly op: "socket-open";
+      readonly socket: SocketIndex;
+      readonly family: IpFamily;
+      readonly port: number;
+    }
+  /**
+   * Make a TLS stream over TCP to `to`; it carries datagrams like a socket, each with its length
+   * (u16) in front, and only to and from `to`. Nobody checks the certificate: the sessions inside
+   * authenticate themselves. Answered by `socket-opened` or `socket-failed`; before that, and while
+   * its buffer is full, what is sent over it is dropped.
+   */
+  | {
+      readonly op: "stream-open";
+      readonly socket: SocketIndex;
+      readonly to: Endpoint;
+      readonly proxy?: StreamProxy;
+    }
+  /** Accept TLS streams on this TCP port, both families; 0 = no longer. Streams that are there stay. */
+  | { readonly op: "stream-listen"; readonly port: number }
+  /** Close a socket or stream that is not of the ones given at open. Its paths carry nothing then. */
+  | { readonly op: "socket-close"; readonly socket: SocketIndex }
   /**
    * Frames for `mac` go there; releases frames that waited for it, in order, before any later one.
    * `local` = the machine behind our TAP (a frame from a peer for it is written there).
@@ -244,7 +306,29 @@ export type Upcall =
       /** The IPv4/IPv6 source or ARP sender; undefined for other frames. */
       readonly ip: Ip | undefined;
     }
-  | { readonly kind: "traffic"; readonly sessions: readonly SessionTraffic[] };
+  | { readonly kind: "traffic"; readonly sessions: readonly SessionTraffic[] }
+  /**
+   * A `socket-open` or `stream-open` succeeded, or a stream was accepted. `port` is the local one;
+   * `from` is the TCP peer of an accepted stream and undefined for what the core opened.
+   */
+  | {
+      readonly kind: "socket-opened";
+      readonly socket: SocketIndex;
+      readonly family: IpFamily;
+      readonly port: number;
+      readonly from: Endpoint | undefined;
+    }
+  /** A `socket-open` or `stream-open` failed; the index is free again unless it is `in-use`. */
+  | {
+      readonly kind: "socket-failed";
+      readonly socket: SocketIndex;
+      readonly reason: SocketFailure;
+    }
+  /** A stream ended by itself; the index is free again. */
+  | { readonly kind: "socket-closed"; readonly socket: SocketIndex }
+  /** Streams are accepted on `port`. */
+  | { readonly kind: "listening"; readonly port: number }
+  | { readonly kind: "listen-failed"; readonly port: number; readonly reason: SocketFailure };
 
 /** Totals of the engine by drop reason and by kind of work; names without prefix. */
 export interface EngineCounters {

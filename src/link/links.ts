@@ -261,6 +261,11 @@ export class Links
       case "miss":
       case "frame":
       case "held":
+      case "socket-opened":
+      case "socket-failed":
+      case "socket-closed":
+      case "listening":
+      case "listen-failed":
         return;
     }
   }

@@ -1,7 +1,7 @@
 /** The contract suite's world of native engines: loopback sockets, socket pairs as TAPs, real time. */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import {
   type AddonTap,
   loadAddon,
@@ -52,8 +52,8 @@ export class NativeLab implements Lab {
   async raw(): Promise<RawSocket> {
     const socket = createSocket({ type: "udp4", recvBufferSize: SOCKET_BUFFER_BYTES });
     const received: RawSocket["received"] = [];
-    socket.on("message", (bytes) =>
-      received.push({ bytes: new Uint8Array(bytes), ttl: undefined }),
+    socket.on("message", (bytes, { address: ip, port }) =>
+      received.push({ from: { ip, port }, bytes: new Uint8Array(bytes), ttl: undefined }),
     );
     socket.bind(0, "127.0.0.1");
     await once(socket, "listening");
@@ -64,6 +64,16 @@ export class NativeLab implements Lab {
       received,
       send: (to, bytes) => socket.send(bytes.slice(), to.port, to.ip),
     };
+  }
+
+  async freePort(): Promise<number> {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, "close");
+    return port;
   }
 
   async until(condition: () => boolean): Promise<void> {

@@ -9,11 +9,33 @@ import { filterContract } from "./contract-filter.ts";
 import { keysContract } from "./contract-keys.ts";
 import { relayContract } from "./contract-relay.ts";
 import { sealedContract } from "./contract-sealed.ts";
+import { socketContract } from "./contract-sockets.ts";
+import { streamContract } from "./contract-streams.ts";
 import { tapContract } from "./contract-tap.ts";
 import type { Lab } from "./lab.ts";
 
 /** Declares the suite; `makeLab` gives a fresh world for each test. */
 export function engineContract(name: string, makeLab: () => Lab): void {
+  contractOf(name, makeLab, (lab) => {
+    describe("commands", () => commandContract(lab));
+    describe("frames from the TAP", () => tapContract(lab));
+    describe("keys", () => keysContract(lab));
+    describe("sealed datagrams", () => sealedContract(lab));
+    describe("datagrams of no session, paths, control", () => datagramContract(lab));
+    describe("relay", () => relayContract(lab));
+    describe("filter", () => filterContract(lab));
+  });
+}
+
+/** The part about sockets by command and streams. */
+export function engineSocketContract(name: string, makeLab: () => Lab): void {
+  contractOf(name, makeLab, (lab) => {
+    describe("sockets by command", () => socketContract(lab));
+    describe("streams", () => streamContract(lab));
+  });
+}
+
+function contractOf(name: string, makeLab: () => Lab, declare: (lab: () => Lab) => void): void {
   let current: Lab | undefined;
   const lab = (): Lab => {
     if (current === undefined) throw new Error("no lab outside a test");
@@ -27,12 +49,6 @@ export function engineContract(name: string, makeLab: () => Lab): void {
       await current?.close();
       current = undefined;
     });
-    describe("commands", () => commandContract(lab));
-    describe("frames from the TAP", () => tapContract(lab));
-    describe("keys", () => keysContract(lab));
-    describe("sealed datagrams", () => sealedContract(lab));
-    describe("datagrams of no session, paths, control", () => datagramContract(lab));
-    describe("relay", () => relayContract(lab));
-    describe("filter", () => filterContract(lab));
+    declare(lab);
   });
 }

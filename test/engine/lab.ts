@@ -35,7 +35,11 @@ export interface EngineNode {
 /** A bare UDP socket of the test. */
 export interface RawSocket {
   readonly endpoint: Endpoint;
-  readonly received: { readonly bytes: Uint8Array; readonly ttl: number | undefined }[];
+  readonly received: {
+    readonly from: Endpoint;
+    readonly bytes: Uint8Array;
+    readonly ttl: number | undefined;
+  }[];
   send(to: Endpoint, bytes: Uint8Array): void;
 }
 
@@ -44,6 +48,8 @@ export interface Lab {
   readonly seesTtl: boolean;
   node(): Promise<EngineNode>;
   raw(): Promise<RawSocket>;
+  /** A TCP port of the nodes' addresses that nobody uses. */
+  freePort(): Promise<number>;
   /** Lets things happen until the condition holds; throws when it never does (10 s). */
   until(condition: () => boolean): Promise<void>;
   /** Lets this much of the engines' time pass. */
@@ -92,8 +98,8 @@ export function pathCommand(session: SessionId, to: PathTarget, path = 0): Engin
   return { op: "path", session, path, to, maxDatagram: 1_452, keepaliveMs: 0 };
 }
 
-export function direct(endpoint: Endpoint): PathTarget {
-  return { kind: "direct", socket: 0, endpoint };
+export function direct(endpoint: Endpoint, socket = 0): PathTarget {
+  return { kind: "direct", socket, endpoint };
 }
 
 /** Opens a session with keys and one active path. */

@@ -1,6 +1,8 @@
 /** The contract suite's world of software engines: virtual time, a queue of datagrams. */
 import sodium from "libsodium-wrappers";
 import { SoftwareEngine } from "../../sim/engine.ts";
+import { HostSockets } from "../../sim/host-sockets.ts";
+import { StreamNet } from "../../sim/stream-net.ts";
 import { equalSecret } from "../../src/base/bytes.ts";
 import { type Endpoint, endpointText } from "../../src/base/net.ts";
 import { type EngineNode, type Lab, MAC1_KEY, type RawSocket } from "./lab.ts";
@@ -26,16 +28,27 @@ export class SoftwareLab implements Lab {
   readonly #receivers = new Map<string, (parcel: Parcel) => void>();
   readonly #engines: { readonly engine: SoftwareEngine; readonly node: EngineNode }[] = [];
   #hosts = 0;
+  #happenings: { readonly at: number; readonly act: () => void }[] = [];
+  readonly #streams = new StreamNet({
+    now: () => this.#now,
+    schedule: (at, act) => this.#happenings.push({ at, act }),
+    legMs: () => 1,
+    passes: () => true,
+  });
 
   async node(): Promise<EngineNode> {
     await sodium.ready;
     const endpoint = this.#nextEndpoint();
     const tap: Uint8Array[] = [];
-    const engine = new SoftwareEngine({
+    const nets = { packets: this, streams: this.#streams };
+    const sockets: HostSockets = new HostSockets(endpoint.ip, nets, (act) => act(engine));
+    const engine: SoftwareEngine = new SoftwareEngine({
       host: {
         now: () => this.#now,
-        send: (_socket, to, bytes, ttl) => this.#parcels.push({ from: endpoint, to, bytes, ttl }),
+        send: (socket, to, bytes, ttl) =>
+          this.#parcels.push({ from: sockets.endpointOf(socket) ?? endpoint, to, bytes, ttl }),
         tapWrite: (frame) => tap.push(frame.slice()),
+        sockets,
       },
       sockets: 1,
       mac1Key: MAC1_KEY,
@@ -51,9 +64,7 @@ export class SoftwareLab implements Lab {
       drains: true,
       tapSend: (frame) => engine.receiveFrame(frame.slice()),
     };
-    this.#receivers.set(endpointText(endpoint), ({ from, bytes }) =>
-      engine.receiveDatagram(0, from, bytes),
-    );
+    this.attach(endpoint, (from, bytes) => engine.receiveDatagram(0, from, bytes));
     this.#engines.push({ engine, node });
     return node;
   }
@@ -70,6 +81,18 @@ export class SoftwareLab implements Lab {
     };
   }
 
+  async freePort(): Promise<number> {
+    return 443;
+  }
+
+  attach(at: Endpoint, receive: (from: Endpoint, bytes: Uint8Array) => void): void {
+    this.#receivers.set(endpointText(at), ({ from, bytes }) => receive(from, bytes));
+  }
+
+  detach(at: Endpoint): void {
+    this.#receivers.delete(endpointText(at));
+  }
+
   #nextEndpoint(): Endpoint {
     this.#hosts++;
     return { ip: `192.0.2.${this.#hosts}`, port: 7_000 + this.#hosts };
@@ -79,19 +102,24 @@ export class SoftwareLab implements Lab {
     const end = this.#now + PATIENCE_MS;
     for (this.#settle(); !condition(); this.#settle()) {
       if (this.#now >= end) throw new Error("the awaited thing did not happen");
-      const next = Math.min(...this.#engines.map(({ engine }) => engine.deadline()), end);
-      this.#now = Math.max(this.#now, next);
-      for (const { engine } of this.#engines) engine.tick();
+      this.#step(end);
     }
   }
 
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
-    for (this.#settle(); this.#now < end; this.#settle()) {
-      const next = Math.min(...this.#engines.map(({ engine }) => engine.deadline()), end);
-      this.#now = Math.max(this.#now, next);
-      for (const { engine } of this.#engines) engine.tick();
-    }
+    for (this.#settle(); this.#now < end; this.#settle()) this.#step(end);
+  }
+
+  /** On to the next thing that is due, at the latest to `end`. */
+  #step(end: number): void {
+    const deadlines = this.#engines.map(({ engine }) => engine.deadline());
+    const next = Math.min(...deadlines, ...this.#happenings.map(({ at }) => at), end);
+    this.#now = Math.max(this.#now, next);
+    for (const { engine } of this.#engines) engine.tick();
+    const due = this.#happenings.filter(({ at }) => at <= this.#now);
+    this.#happenings = this.#happenings.filter(({ at }) => at > this.#now);
+    for (const { act } of due) act();
   }
 
   #settle(): void {
