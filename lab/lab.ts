@@ -17,16 +17,28 @@ import { type Finished, finish, type Running, type RunOptions, run, start } from
 
 /** Documentation range (RFC 5737): never a real host. */
 const UNDERLAY = "198.51.100";
+const UNDERLAY6 = "2001:db8:51:";
 const BRIDGE = "net0";
-/** More sites than a test on two cores should start. */
-const SITES_MAX = 64;
+/** Namespaces are cheap; more than a test needs is a loop gone wild. */
+const MACHINES_MAX = 128;
 const DEADLY: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Where cables are plugged in: a bridge in somebody's namespace. */
+export interface Switch {
+  readonly namespace: string;
+  readonly bridge: string;
+}
 
 export class Lab {
   readonly prefix: string;
   /** Configuration, state and sockets of everything in this lab; removed with it. */
   readonly folder: string;
+  /** The namespace whose bridge plays the internet, for programs that run between the sites. */
+  readonly middle: Site;
   readonly #sites: Site[] = [];
+  /** NAT boxes and what is behind them. */
+  readonly #machines: Site[] = [];
+  #addresses = 0;
   readonly #onExit = () => this.#removeNow();
   readonly #onSignal = (signal: NodeJS.Signals) => this.#removeAndDie(signal);
   #removed = false;
@@ -34,6 +46,7 @@ export class Lab {
   private constructor(prefix: string) {
     this.prefix = prefix;
     this.folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
+    this.middle = new Site(this, { name: "net", ip: "", port: "" });
     process.once("exit", this.#onExit);
     for (const signal of DEADLY) process.once(signal, this.#onSignal);
   }
@@ -42,6 +55,7 @@ export class Lab {
     const lab = new Lab(`weft-${name}-${process.pid}`);
     try {
       await run(["ip", "netns", "add", lab.internet]);
+      await lab.middle.finish(BRIDGE_ONLY);
       const bridge = ["link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"];
       await run(["ip", "-n", lab.internet, ...bridge]);
       await run(["ip", "-n", lab.internet, "link", "set", BRIDGE, "up"]);
@@ -54,7 +68,11 @@ export class Lab {
 
   /** Name of the namespace whose bridge plays the internet. */
   get internet(): string {
-    return `${this.prefix}-net`;
+    return this.middle.namespace;
+  }
+
+  get internetSwitch(): Switch {
+    return { namespace: this.internet, bridge: BRIDGE };
   }
 
   get sites(): readonly Site[] {
@@ -62,19 +80,41 @@ export class Lab {
   }
 
   async addSite(name: string): Promise<Site> {
-    if (this.#sites.length >= SITES_MAX) throw new Error(`more than ${SITES_MAX} sites`);
-    const number = this.#sites.length + 1;
-    const site = new Site(this, name, number);
-    this.#sites.push(site);
-    mkdirSync(site.folder);
-    const { port } = site;
-    const cable = ["type", "veth", "peer", "name", port, "netns", this.internet];
-    await run(["ip", "netns", "add", site.namespace]);
-    await run(["ip", "link", "add", "eth0", "netns", site.namespace, ...cable]);
-    await run(["ip", "-n", this.internet, "link", "set", port, "master", BRIDGE, "up"]);
-    await run(["ip", "-n", site.namespace, "link", "set", "lo", "up"]);
+    const address = this.takeAddress();
+    const site = await this.#make(this.#sites, { name, ...address });
+    await this.plug(site, "eth0", this.internetSwitch);
     await run(["ip", "-n", site.namespace, "addr", "add", `${site.ip}/24`, "dev", "eth0"]);
-    await run(["ip", "-n", site.namespace, "link", "set", "eth0", "up"]);
+    return site;
+  }
+
+  /** A machine without any cable; `plug` gives it one. */
+  addMachine(identity: SiteIdentity): Promise<Site> {
+    return this.#make(this.#machines, identity);
+  }
+
+  /** The next free address of the internet, and the name of the port it is plugged into. */
+  takeAddress(): InternetAddress {
+    const number = ++this.#addresses;
+    return { ip: `${UNDERLAY}.${number}`, ip6: `${UNDERLAY6}:${number}`, port: `p${number}` };
+  }
+
+  /** A cable from the machine's new interface `device` to a switch, where it is `site.port`. */
+  async plug(site: Site, device: string, to: Switch): Promise<void> {
+    const { port, namespace } = site;
+    const cable = ["type", "veth", "peer", "name", port, "netns", to.namespace];
+    await run(["ip", "link", "add", device, "netns", namespace, ...cable]);
+    await run(["ip", "-n", to.namespace, "link", "set", port, "master", to.bridge, "up"]);
+    await run(["ip", "-n", namespace, "link", "set", device, "up"]);
+  }
+
+  async #make(list: Site[], identity: SiteIdentity): Promise<Site> {
+    const count = this.#sites.length + this.#machines.length;
+    if (count >= MACHINES_MAX) throw new Error(`more than ${MACHINES_MAX} machines`);
+    const site = new Site(this, identity);
+    list.push(site);
+    mkdirSync(site.folder);
+    await run(["ip", "netns", "add", site.namespace]);
+    await run(["ip", "-n", site.namespace, "link", "set", "lo", "up"]);
     return site;
   }
 
@@ -98,7 +138,7 @@ export class Lab {
 
   async remove(): Promise<void> {
     if (this.#removed) return;
-    await Promise.all(this.#sites.map((site) => site.stopAll()));
+    await Promise.all(this.#all().map((site) => site.stopAll()));
     for (const name of this.#namespaces()) {
       const { stdout } = await finish(["ip", "netns", "pids", name]);
       killEach(stdout);
@@ -112,7 +152,7 @@ export class Lab {
   #removeNow(): void {
     if (this.#removed) return;
     const { spawnSync } = process.getBuiltinModule("node:child_process");
-    for (const site of this.#sites) site.killAll();
+    for (const site of this.#all()) site.killAll();
     for (const name of this.#namespaces()) {
       killEach(`${spawnSync("ip", ["netns", "pids", name]).stdout ?? ""}`);
       spawnSync("ip", ["netns", "del", name], { stdio: "ignore" });
@@ -134,9 +174,21 @@ export class Lab {
   }
 
   #namespaces(): string[] {
-    return [...this.#sites.map((site) => site.namespace), this.internet];
+    return this.#all().map((site) => site.namespace);
+  }
+
+  #all(): Site[] {
+    return [...this.#sites, ...this.#machines, this.middle];
   }
 }
+
+/** A bridge passes frames on; it must not show them to the IP filters of its namespace. */
+const BRIDGE_ONLY = [
+  "sysctl",
+  "-qew",
+  "net.bridge.bridge-nf-call-iptables=0",
+  "net.bridge.bridge-nf-call-ip6tables=0",
+];
 
 /** What programs of the lab left behind in its namespaces, such as their own children. */
 function killEach(pids: string): void {
@@ -149,23 +201,39 @@ function killEach(pids: string): void {
   }
 }
 
-/** One machine of the lab: a namespace with one cable to the internet. */
+export interface InternetAddress {
+  readonly ip: string;
+  readonly ip6: string;
+  readonly port: string;
+}
+
+export interface SiteIdentity {
+  /** Unique in its lab. */
+  readonly name: string;
+  readonly ip: string;
+  readonly ip6?: string;
+  readonly port: string;
+}
+
+/** One machine of the lab: a namespace, usually with one cable to the internet. */
 export class Site {
   readonly name: string;
   /** Underlay address. */
   readonly ip: string;
-  /** The internet's end of its cable. */
+  /** Its IPv6 address, on the interface only when a test put it there. */
+  readonly ip6: string;
+  /** The far end of its cable. */
   readonly port: string;
   readonly namespace: string;
   readonly #lab: Lab;
   readonly #running = new Set<Running>();
 
-  /** @param number from 1, unique in its lab */
-  constructor(lab: Lab, name: string, number: number) {
+  constructor(lab: Lab, { name, ip, ip6 = "", port }: SiteIdentity) {
     this.#lab = lab;
     this.name = name;
-    this.ip = `${UNDERLAY}.${number}`;
-    this.port = `p${number}`;
+    this.ip = ip;
+    this.ip6 = ip6;
+    this.port = port;
     this.namespace = `${lab.prefix}-${name}`;
   }
 

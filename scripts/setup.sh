@@ -29,6 +29,7 @@ make make
 python3 python3
 iproute2 ip
 nftables nft
+conntrack conntrack
 iperf3 iperf3
 iputils-ping ping
 TABLE
