@@ -18,12 +18,7 @@ import type { Millis } from "../base/time.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import { Driver, type HostOutput } from "../io/driver.ts";
-import {
-  type HostAddress,
-  type HostInterface,
-  type IpResult,
-  overlappingAddress,
-} from "../io/interface.ts";
+import { type HostInterface, type IpResult, overlappingAddress } from "../io/interface.ts";
 import type { NodeCommand, NodeReply } from "../node/command.ts";
 import type { NodeConfig, NodeInput, NodeOutput } from "../node/config.ts";
 import type { NodeStatus } from "../node/status.ts";
@@ -42,8 +37,8 @@ import { NodeCommands } from "./node-commands.ts";
 import { mtuOf, planNode, socketsOf, tapMac } from "./node-plan.ts";
 import { loadState, saveState, stateFile } from "./state-file.ts";
 import { StateSaver } from "./state-saver.ts";
+import { Surroundings, type SurroundingsTools } from "./surroundings.ts";
 import { TrafficTotals } from "./traffic-totals.ts";
-import { sameEndpoints, underlayEndpoints } from "./underlay.ts";
 
 export interface EngineRequest {
   readonly sockets: readonly Endpoint[];
@@ -65,7 +60,7 @@ export type AgentNode = Machine<NodeInput, NodeOutput> & {
 };
 
 /** The machine as the agent sees it; tests bring their own. */
-export interface AgentTools {
+export interface AgentTools extends SurroundingsTools {
   readonly suite: CryptoSuite;
   readonly log: Log;
   readonly version: string;
@@ -78,7 +73,6 @@ export interface AgentTools {
   readonly openEngine: (request: EngineRequest) => OpenedEngine;
   readonly createNode: (config: NodeConfig) => AgentNode;
   readonly hostInterface: HostInterface;
-  readonly hostAddresses: () => readonly HostAddress[];
   readonly resolver: Resolver;
 }
 
@@ -100,6 +94,7 @@ interface Running {
   readonly node: AgentNode;
   readonly driver: Driver;
   readonly opened: OpenedEngine;
+  readonly surroundings: Surroundings;
 }
 
 export class Agent {
@@ -120,7 +115,6 @@ export class Agent {
   #finish: (end: AgentEnd) => void = () => undefined;
   #lock: InstanceLock | undefined;
   #running: Running | undefined;
-  #endpoints: readonly Endpoint[] = [];
   #leaving = false;
   #ended = false;
 
@@ -158,6 +152,7 @@ export class Agent {
   /** Lets the node act. Apart from `start`, so that sockets can be bound in between. */
   run(): void {
     this.#running?.driver.start();
+    this.#running?.surroundings.start();
   }
 
   status(): AgentStatus {
@@ -188,9 +183,10 @@ export class Agent {
 
   /** The engine's counters; what was dropped counts the core's share too. */
   counters(): EngineCounters {
-    const { node, opened } = this.#need();
+    const { node, opened, surroundings } = this.#need();
     const counters = opened.engine.counters();
-    return { ...counters, dropped: sumDrops([counters.dropped, node.drops()]) };
+    const dropped = sumDrops([counters.dropped, node.drops(), surroundings.drops()]);
+    return { ...counters, dropped };
   }
 
   ask(command: NodeCommand): Promise<Exclude<NodeReply, { kind: "failed" }>> {
@@ -211,7 +207,7 @@ export class Agent {
 
   /** Asks DNS for the bootstrap names now. */
   async lookUpNames(): Promise<void> {
-    this.#input({ kind: "bootstrap", endpoints: await this.#resolve() });
+    this.#running?.surroundings.setNames(await this.#resolve());
   }
 
   async #open(): Promise<void> {
@@ -224,17 +220,19 @@ export class Agent {
       afterMs<Endpoint[]>(NAMES_AT_START_MS, []),
     ]);
     const opened = this.#openEngine(seed);
-    this.#endpoints = this.#underlay(opened);
+    const boot = this.#tools.drawBoot();
+    const surroundings = this.#createSurroundings(opened, boot, bootstrap);
     try {
       this.#refuse(await this.#tools.hostInterface.setUp(mtuOf(this.#config)));
-      const facts = { seed, saved, hasAes, version, bootstrap, localEndpoints: this.#endpoints };
+      const facts = { seed, boot, saved, hasAes, version, bootstrap };
       const rest = {
-        boot: this.#tools.drawBoot(),
+        localEndpoints: surroundings.local,
         wallSeconds: this.#wallSeconds(),
         sockets: opened.endpoints.map((endpoint) => familyOf(endpoint.ip)),
       };
       const node = this.#tools.createNode(planNode(this.#config, suite, { ...facts, ...rest }));
-      this.#running = { node, opened, driver: this.#createDriver(node, opened.engine) };
+      const driver = this.#createDriver(node, opened.engine);
+      this.#running = { node, opened, surroundings, driver };
     } catch (error) {
       opened.engine.close();
       throw error;
@@ -248,6 +246,22 @@ export class Agent {
       tap: { name: this.#config.interfaceName, mac: tapMac(suite, seed), mtu: mtuOf(this.#config) },
       mac1Key: deriveClusterKeys(suite, this.#config.networkKey).mac1Key,
       onUpcalls: (upcalls) => this.#running?.driver.deliver(upcalls),
+    });
+  }
+
+  #createSurroundings(
+    opened: OpenedEngine,
+    boot: bigint,
+    names: readonly Endpoint[],
+  ): Surroundings {
+    return new Surroundings({
+      config: this.#config,
+      tools: this.#tools,
+      bound: opened.endpoints,
+      boot,
+      names,
+      onLocal: (endpoints) => this.#input({ kind: "local-endpoints", endpoints }),
+      onFound: (endpoints) => this.#input({ kind: "bootstrap", endpoints }),
     });
   }
 
@@ -373,22 +387,10 @@ export class Agent {
     if (line !== undefined) throw new WeftError("overlapping-subnet", line);
   }
 
-  #underlay(opened: OpenedEngine): Endpoint[] {
-    const { interfaceName, range } = this.#config;
-    return underlayEndpoints(this.#tools.hostAddresses(), {
-      tap: interfaceName,
-      range,
-      bound: opened.endpoints,
-    });
-  }
-
   #lookAtUnderlay(): void {
     this.#condition("overlap", this.#overlap());
     this.#noteHealth();
-    const endpoints = this.#underlay(this.#need().opened);
-    if (sameEndpoints(endpoints, this.#endpoints)) return;
-    this.#endpoints = endpoints;
-    this.#input({ kind: "local-endpoints", endpoints });
+    this.#running?.surroundings.look();
   }
 
   async #resolve(): Promise<Endpoint[]> {
@@ -427,6 +429,7 @@ export class Agent {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#lag.stop();
     this.#commands.close();
+    this.#running?.surroundings.close();
     this.#running?.driver.close();
     this.#running?.opened.engine.close();
     this.#lock?.release();

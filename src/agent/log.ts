@@ -3,6 +3,7 @@ import { type DestinationStream, pino } from "pino";
 import type { LogLevel } from "./config-schema.ts";
 
 export interface Log {
+  debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;

@@ -4,6 +4,7 @@ import { createSodiumSuite } from "../crypto/sodium-suite.ts";
 import { boottimeNow } from "../io/clock.ts";
 import { EngineOpenError, type OpenErrorCode, openNativeEngine } from "../io/engine.ts";
 import { HostInterface } from "../io/interface.ts";
+import { openLanSocket } from "../io/lan-socket.ts";
 import { OsRng } from "../io/os-rng.ts";
 import { Node } from "../node/node.ts";
 import type { AgentTools, EngineRequest, OpenedEngine } from "./agent.ts";
@@ -21,6 +22,7 @@ export async function machineTools(config: Config): Promise<AgentTools> {
   const rng = new OsRng();
   return {
     suite,
+    rng,
     log: createLog(config.log, config.nodeName),
     version: packageVersion(),
     hasAes: processorHasAes(),
@@ -32,6 +34,7 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     createNode: (nodeConfig) => new Node(nodeConfig, { suite, rng }),
     hostInterface: new HostInterface(config.interfaceName),
     hostAddresses,
+    openLanSocket,
     resolver: systemResolver,
   };
 }

@@ -66,6 +66,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     sockets: facts.sockets,
     hasAes: config.cipher === "auto" ? facts.hasAes : config.cipher === "aes256gcm",
     bootstrap: facts.bootstrap,
+    searchesNearby: config.lan === "on",
     localEndpoints: facts.localEndpoints,
     ...(config.domain === undefined ? {} : { domain: config.domain }),
     version: facts.version,

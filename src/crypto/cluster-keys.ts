@@ -19,6 +19,8 @@ export interface ClusterKeys {
   readonly signing: KeyPair;
   /** 32 bytes; gives each public key its salt in `secret:` mode. */
   readonly saltKey: Uint8Array;
+  /** 32 bytes; seals what members on one switch tell one another by multicast. */
+  readonly lanKey: Uint8Array;
 }
 
 /** @param networkKey 32 random bytes out of the cluster file */
@@ -32,6 +34,7 @@ export function deriveClusterKeys(suite: CryptoSuite, networkKey: Uint8Array): C
     mac1Key: derive("mac1", 32),
     signing: suite.signingKeyPair(derive("certificate signing seed", 32)),
     saltKey: derive("certificate salt", 32),
+    lanKey: derive("lan hello", 32),
   };
 }
 

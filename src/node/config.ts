@@ -33,6 +33,8 @@ export interface NodeConfig {
   /** The processor has AES instructions. */
   readonly hasAes: boolean;
   readonly bootstrap: readonly Endpoint[];
+  /** Members on the same switch are looked for: somebody may turn up a moment after the start. */
+  readonly searchesNearby?: boolean;
   /** Underlay endpoints of this host. */
   readonly localEndpoints: readonly Endpoint[];
   readonly domain?: string;

@@ -124,7 +124,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     leases.handle(now, { kind: "restore", leases: this.#leases });
     leases.handle(now, { kind: "phase", phase: "waiting" });
     this.#parts.vnet.handle(now, { kind: "timeout" });
-    this.#phases.start(now, this.#bootstrap.isEmpty);
+    const search = this.#config.searchesNearby === true;
+    this.#phases.start(now, { endpoints: !this.#bootstrap.isEmpty, search });
     if (!this.#bootstrap.isEmpty) this.#timers.set("unanswered", now + UNANSWERED_AFTER_MS);
     this.#bootstrap.attempt(now, []);
     this.#become("joining");
@@ -139,7 +140,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "wall":
         return this.#tellWall(now, input.wallSeconds);
       case "bootstrap":
-        return this.#bootstrap.setFile(now, input.endpoints);
+        this.#bootstrap.setFile(now, input.endpoints);
+        if (!this.#bootstrap.isEmpty) this.#phases.somebodyFound(now);
+        return;
       case "local-endpoints":
         this.#local = input.endpoints;
         return this.#tellEndpoints(now);

@@ -14,6 +14,8 @@ import { type Millis, TimerTable } from "../base/time.ts";
 
 /** A lone first node must have its lease within 2 s of its start (docs/PROTOCOL.md, Join). */
 export const LONELY_AFTER_MS = 1_200;
+/** Members on the same switch answer within milliseconds; this is for a busy machine and a lost datagram. */
+export const SEARCH_MS = 600;
 /** Losing all links for a moment (roaming, suspend) is not loneliness. */
 const LONELY_AGAIN_MS = 10_000;
 /** With links but no stable ring for so long, going on beats waiting: quorums still guard the DHT. */
@@ -25,19 +27,34 @@ export class Phases {
   readonly #timers = new TimerTable<"lonely" | "settle">();
   #phase: Phase = "joining";
   #links = 0;
+  /** Until then somebody may still be found. */
+  #searchUntil: Millis = 0;
 
   get phase(): Phase {
     return this.#phase;
   }
 
-  /** @param nobodyToAsk no bootstrap endpoint and no remembered peer: alone at once */
-  start(now: Millis, nobodyToAsk: boolean): void {
-    this.#timers.set("lonely", nobodyToAsk ? now : now + LONELY_AFTER_MS);
+  /**
+   * With nobody to ask the node is alone at once, or when the search found nobody.
+   *
+   * @param has `endpoints`: there are bootstrap endpoints or remembered peers. `search`: the agent
+   *   looks for members nearby
+   */
+  start(now: Millis, has: { readonly endpoints: boolean; readonly search: boolean }): void {
+    this.#searchUntil = has.search ? now + SEARCH_MS : now;
+    this.#timers.set("lonely", has.endpoints ? now + LONELY_AFTER_MS : this.#searchUntil);
   }
 
   /** Every bootstrap endpoint turned out to be this node itself: nothing is left to wait for. */
   nobodyLeft(now: Millis): void {
-    if (this.#links === 0 && this.#phase === "joining") this.#timers.setEarlier("lonely", now);
+    if (this.#links > 0 || this.#phase !== "joining") return;
+    this.#timers.setEarlier("lonely", Math.max(now, this.#searchUntil));
+  }
+
+  /** There is somebody to ask now: an answer takes a moment. Only while the search is on. */
+  somebodyFound(now: Millis): void {
+    if (now > this.#searchUntil || this.#links > 0 || this.#phase !== "joining") return;
+    this.#timers.set("lonely", now + LONELY_AFTER_MS);
   }
 
   /** @returns true when the phase changed */

@@ -10,9 +10,11 @@ import type { WeftError } from "../../src/agent/errors.ts";
 import type { DropReason } from "../../src/base/drop-reason.ts";
 import type { EngineCommand, EngineCounters } from "../../src/base/engine.ts";
 import type { CoreEvent } from "../../src/base/event.ts";
+import { SeededRng } from "../../src/base/rng.ts";
 import { NEVER } from "../../src/base/time.ts";
 import type { HostAddress } from "../../src/io/interface.ts";
 import { HostInterface, type IpResult } from "../../src/io/interface.ts";
+import type { LanSocketOptions } from "../../src/io/lan-socket.ts";
 import type { NodeConfig, NodeInput, NodeOutput } from "../../src/node/config.ts";
 import type { NodeStatus, PeerStatus } from "../../src/node/status.ts";
 import { suite } from "../support/suite.ts";
@@ -163,6 +165,9 @@ export class FakeMachine {
   };
   addresses: HostAddress[] = [{ interface: "eth0", ip: "192.168.1.5", prefix: 24 }];
   names: Readonly<Record<string, readonly string[]>> = {};
+  readonly lan: LanSocketOptions[] = [];
+  readonly announced: { readonly name: string; readonly bytes: Uint8Array }[] = [];
+  lanClosed = 0;
   services: Readonly<Record<string, readonly SrvRecord[]>> = {};
   request: EngineRequest | undefined;
   engineFault: WeftError | undefined;
@@ -188,7 +193,8 @@ export class FakeMachine {
       void this.logged.push({ message, fields });
     return {
       suite,
-      log: { info: log, warn: log, error: log },
+      rng: new SeededRng(1),
+      log: { debug: log, info: log, warn: log, error: log },
       version: "9.9.9",
       hasAes: true,
       hasIpv6: false,
@@ -202,6 +208,14 @@ export class FakeMachine {
       },
       hostInterface: new HostInterface("weft-lab", async (args) => this.#ip(args)),
       hostAddresses: () => this.addresses,
+      openLanSocket: async (options) => {
+        this.lan.push(options);
+        return {
+          announce: (name, bytes) => void this.announced.push({ name, bytes }),
+          answer: () => undefined,
+          close: () => void this.lanClosed++,
+        };
+      },
       resolver: {
         addresses: async (host) => this.names[host] ?? noSuchName(),
         services: async (name) => this.services[name] ?? noSuchName(),

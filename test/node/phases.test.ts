@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { LONELY_AFTER_MS, Phases } from "../../src/node/phases.ts";
+import { LONELY_AFTER_MS, Phases, SEARCH_MS } from "../../src/node/phases.ts";
 
-function started(nobodyToAsk = false): Phases {
+function started(nobodyToAsk = false, search = false): Phases {
   const phases = new Phases();
-  phases.start(0, nobodyToAsk);
+  phases.start(0, { endpoints: !nobodyToAsk, search });
   return phases;
 }
 
@@ -20,6 +20,27 @@ describe("phases", () => {
     const phases = started(true);
     expect(phases.timeout(0)).toBe(true);
     expect(phases.phase).toBe("alone");
+  });
+
+  it("while members nearby may be found, nobody is alone before the search had its time", () => {
+    const phases = started(true, true);
+    expect(phases.deadline()).toBe(SEARCH_MS);
+    expect(phases.timeout(SEARCH_MS)).toBe(true);
+    expect(phases.phase).toBe("alone");
+    const onlySelf = started(false, true);
+    onlySelf.nobodyLeft(20);
+    expect(onlySelf.deadline()).toBe(SEARCH_MS);
+  });
+
+  it("whoever is found gets time to answer, and the whole stays below two seconds", () => {
+    const phases = started(true, true);
+    phases.somebodyFound(SEARCH_MS);
+    expect(phases.timeout(SEARCH_MS)).toBe(false);
+    expect(phases.deadline()).toBe(SEARCH_MS + LONELY_AFTER_MS);
+    phases.somebodyFound(SEARCH_MS + 1);
+    expect(phases.deadline()).toBe(SEARCH_MS + LONELY_AFTER_MS);
+    expect(phases.deadline()).toBeLessThan(2_000);
+    expect(phases.timeout(phases.deadline())).toBe(true);
   });
 
   it("alone at once when every endpoint was our own, but not while linked", () => {

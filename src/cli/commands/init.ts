@@ -111,7 +111,7 @@ function exists(file: string): WeftError {
 function nextSteps(file: string, up: string, bootstrap: string | undefined): string {
   const hint =
     bootstrap === undefined
-      ? `First replace its line \`bootstrap: []\` by an address of this machine that the others reach:\n  bootstrap: [THIS-MACHINE:7117]\n\n`
+      ? `Machines on the same switch find each other. For others, first replace its line \`bootstrap: []\` by\nan address of this machine that they reach:\n  bootstrap: [THIS-MACHINE:7117]\n\n`
       : "";
   return `Wrote ${file} (mode 0600).
 

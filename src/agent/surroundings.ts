@@ -1,0 +1,139 @@
+/**
+ * What this host's networks say: its own addresses, and where members may be found. Names, the LAN
+ * and the rest each keep a list of their own; the node gets one.
+ *
+ *     host addresses ──> endpoints (candidates for peers) ──> onLocal
+ *                   └──> LAN search ──┐
+ *     names of the file ──────────────┴──> onFound
+ */
+import type { DropReason } from "../base/drop-reason.ts";
+import type { Endpoint } from "../base/net.ts";
+import type { Rng } from "../base/rng.ts";
+import type { Millis } from "../base/time.ts";
+import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
+import type { CryptoSuite } from "../crypto/suite.ts";
+import type { HostAddress } from "../io/interface.ts";
+import type { LanInterface } from "../node/lan-search.ts";
+import type { Config } from "./config.ts";
+import { LanFinder, type OpenLanSocket } from "./lan-finder.ts";
+import type { Log } from "./log.ts";
+import { sameEndpoints, underlayEndpoints } from "./underlay.ts";
+
+export interface SurroundingsTools {
+  readonly suite: CryptoSuite;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly now: () => Millis;
+  readonly hostAddresses: () => readonly HostAddress[];
+  readonly openLanSocket: OpenLanSocket;
+}
+
+export interface SurroundingsOptions {
+  readonly config: Config;
+  readonly tools: SurroundingsTools;
+  /** Where the engine's sockets are bound. */
+  readonly bound: readonly Endpoint[];
+  readonly boot: bigint;
+  /** What the file's names stand for; the node was given them already. */
+  readonly names: readonly Endpoint[];
+  /** Own addresses changed. */
+  readonly onLocal: (endpoints: readonly Endpoint[]) => void;
+  /** Where members may be, all sources together. */
+  readonly onFound: (endpoints: readonly Endpoint[]) => void;
+}
+
+/** In the order in which they are asked. */
+const SOURCES = ["names", "lan"] as const;
+type Source = (typeof SOURCES)[number];
+
+export class Surroundings {
+  readonly #options: SurroundingsOptions;
+  readonly #lan: LanFinder | undefined;
+  readonly #places = new Map<Source, readonly Endpoint[]>();
+  #local: readonly Endpoint[];
+  #interfaces: readonly LanInterface[] = [];
+
+  constructor(options: SurroundingsOptions) {
+    this.#options = options;
+    this.#places.set("names", options.names);
+    this.#local = this.#endpointsOf(options.tools.hostAddresses());
+    this.#lan = options.config.lan === "on" ? this.#createLan() : undefined;
+  }
+
+  /** Own endpoints as last read. */
+  get local(): readonly Endpoint[] {
+    return this.#local;
+  }
+
+  /** The node runs now: it may be told what is found. */
+  start(): void {
+    this.#searchLan();
+  }
+
+  /** Reads the host's addresses again. */
+  look(): void {
+    const local = this.#endpointsOf(this.#options.tools.hostAddresses());
+    this.#searchLan();
+    if (sameEndpoints(local, this.#local)) return;
+    this.#local = local;
+    this.#options.onLocal(local);
+  }
+
+  /** Tells the node even when nothing changed: somebody asked for it. */
+  setNames(endpoints: readonly Endpoint[]): void {
+    this.#places.set("names", endpoints);
+    this.#tell();
+  }
+
+  drops(): Partial<Record<DropReason, number>> {
+    return this.#lan?.drops() ?? {};
+  }
+
+  close(): void {
+    this.#lan?.close();
+  }
+
+  #createLan(): LanFinder {
+    const { tools, config, boot } = this.#options;
+    const { lanKey } = deriveClusterKeys(tools.suite, config.networkKey);
+    return new LanFinder({
+      ...tools,
+      lanKey,
+      boot,
+      openSocket: tools.openLanSocket,
+      onFound: (endpoints) => {
+        this.#places.set("lan", endpoints);
+        this.#tell();
+      },
+    });
+  }
+
+  #tell(): void {
+    this.#options.onFound(SOURCES.flatMap((source) => this.#places.get(source) ?? []));
+  }
+
+  #searchLan(): void {
+    if (this.#lan === undefined) return;
+    const interfaces = this.#lanInterfaces();
+    if (JSON.stringify(interfaces) === JSON.stringify(this.#interfaces)) return;
+    this.#interfaces = interfaces;
+    void this.#lan.setInterfaces(interfaces);
+  }
+
+  /** Those where a peer could reach us; a link-local address alone is no place to send datagrams to. */
+  #lanInterfaces(): LanInterface[] {
+    const all = this.#options.tools.hostAddresses();
+    const names = [...new Set(all.map((address) => address.interface))].sort();
+    return names.flatMap((name) => {
+      const addresses = all.filter((address) => address.interface === name);
+      const endpoints = this.#endpointsOf(addresses);
+      if (endpoints.length === 0) return [];
+      return [{ name, addresses: addresses.map(({ ip, prefix }) => ({ ip, prefix })), endpoints }];
+    });
+  }
+
+  #endpointsOf(addresses: readonly HostAddress[]): Endpoint[] {
+    const { interfaceName, range } = this.#options.config;
+    return underlayEndpoints(addresses, { tap: interfaceName, range, bound: this.#options.bound });
+  }
+}
