@@ -58,6 +58,8 @@ interface Attempt {
   readonly endpoints: Endpoint[];
   readonly cookies: Map<string, Uint8Array>;
   readonly startedAt: Millis;
+  /** Asking ends then. Compared as stored: a sum taken apart again may round to another number. */
+  readonly endsAt: Millis;
   tries: number;
   sentAt: Millis;
   nextAt: Millis;
@@ -114,6 +116,7 @@ export class HandshakeInitiator {
       endpoints: endpointsOf(request.to),
       cookies: new Map(),
       startedAt: now,
+      endsAt: now + ASKING_MS,
       tries: 0,
       sentAt: now,
       nextAt: now,
@@ -252,7 +255,7 @@ export class HandshakeInitiator {
       if (attempt.confirming !== undefined && attempt.tries >= CONFIRM_TRIES) {
         this.#attempts.delete(attempt.index);
         this.#out.push({ kind: "unconfirmed", peer: attempt.confirming.peer });
-      } else if (attempt.confirming === undefined && now - attempt.startedAt >= ASKING_MS) {
+      } else if (attempt.confirming === undefined && now >= attempt.endsAt) {
         this.#end(attempt, "no answer");
       } else this.#repeat(now, attempt);
     }
@@ -274,7 +277,7 @@ export class HandshakeInitiator {
     attempt.sentAt = now;
     attempt.nextAt = now + jitter(this.#self.options.rng, gapMs, GAP_JITTER);
     if (attempt.confirming !== undefined) return this.#sendMessage3(attempt.confirming);
-    attempt.nextAt = Math.min(attempt.nextAt, attempt.startedAt + ASKING_MS);
+    attempt.nextAt = Math.min(attempt.nextAt, attempt.endsAt);
     for (const endpoint of attempt.endpoints) this.#sendMessage1(attempt, endpoint);
     const { to } = attempt.request;
     if (to.kind !== "address") return;

@@ -111,6 +111,17 @@ describe("a handshake by datagram", () => {
     expect(a.links.deadline()).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it("gives up at its deadline, also where the sum of start and patience was rounded", () => {
+    const world = new World();
+    const a = world.add("a");
+    world.now = 126_384 + 1 / 7;
+    expect(world.now + 5_000 - world.now).toBeLessThan(5_000);
+    a.connect({ ip: "198.51.100.9", port: 1 });
+    world.run(5_001, () => world.datagrams > 20);
+    expect(a.of("connect-failed").map(({ reason }) => reason)).toEqual(["no answer"]);
+    expect(world.datagrams).toBe(7);
+  });
+
   it("recognises itself", () => {
     const world = new World();
     const a = world.add("a");
