@@ -4,6 +4,9 @@
  */
 import type { Cluster } from "./cluster.ts";
 
+/** Ends the head of an explanation. */
+const DETAILS = "last datagrams:";
+
 export interface Run {
   readonly cluster: Cluster;
   readonly failures: readonly string[];
@@ -42,10 +45,31 @@ export function explainFailure(scenario: string, parameters: string, run: Run): 
   return [
     `scenario ${scenario} ${parameters} broke ${run.failures.length} invariants:`,
     ...run.failures.slice(0, 20).map((failure) => `  ${failure}`),
-    "last datagrams:",
+    DETAILS,
     cluster.trace.diagram(),
     "journals:",
     ...journal.slice(-60).map(({ line }) => line),
-    `replay: npm run sim -- ${scenario} ${parameters}`,
+    replayLine(scenario, parameters),
   ].join("\n");
+}
+
+/** A run that threw is a bug of the core or of the simulator: its stack says where. */
+export function explainThrow(scenario: string, parameters: string, error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return [
+    `scenario ${scenario} ${parameters} threw:`,
+    stack,
+    replayLine(scenario, parameters),
+  ].join("\n");
+}
+
+/** What was broken and how to replay it, without diagram and journals. */
+export function headOf(explanation: string): string {
+  const lines = explanation.split("\n");
+  const details = lines.indexOf(DETAILS);
+  return details < 0 ? explanation : [...lines.slice(0, details), ...lines.slice(-1)].join("\n");
+}
+
+function replayLine(scenario: string, parameters: string): string {
+  return `replay: npm run sim -- ${scenario} ${parameters}`;
 }
