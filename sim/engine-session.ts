@@ -1,16 +1,18 @@
 /** One session slot of the software engine: keys, paths, filter, held frames, totals. */
-import type {
-  EngineCommand,
-  Label,
-  PathIndex,
-  PathTarget,
-  ReceiverIndex,
-  SessionId,
-  SocketIndex,
+import {
+  ENGINE_LIMITS,
+  type EngineCommand,
+  type Label,
+  type PathIndex,
+  type PathTarget,
+  type ReceiverIndex,
+  type SessionId,
+  type SocketIndex,
 } from "../src/base/engine.ts";
 import { type Endpoint, sameEndpoint } from "../src/base/net.ts";
 import { type Millis, NEVER } from "../src/base/time.ts";
 import type { Aead } from "./cheap-aead.ts";
+import { SEAL_OVERHEAD, SHIM_BYTES } from "./datagram.ts";
 import type { FilterTable } from "./frame-filter.ts";
 import { ReplayWindow } from "./replay-window.ts";
 
@@ -84,6 +86,11 @@ export interface Totals {
   relayedBytes: number;
 }
 
+/** The largest frame that leaves whole on this path. */
+export function frameRoom(path: PathCommand): number {
+  return path.maxDatagram - SEAL_OVERHEAD - (path.to.kind === "relay" ? SHIM_BYTES : 0);
+}
+
 export class Session {
   readonly id: SessionId;
   current: KeyPair | undefined;
@@ -108,10 +115,22 @@ export class Session {
     controlBytesOut: 0,
     relayedBytes: 0,
   };
+  #tooBigSecond = -NEVER;
+  #tooBigAnswers = 0;
   readonly #fragments = new Map<number, { readonly index: number; readonly part: Uint8Array }>();
 
   constructor(id: SessionId) {
     this.id = id;
+  }
+
+  /** One more "packet too big" for a frame of this session is allowed in this second. */
+  takeTooBigAnswer(now: Millis): boolean {
+    const second = Math.floor(now / 1_000);
+    if (second !== this.#tooBigSecond) {
+      this.#tooBigSecond = second;
+      this.#tooBigAnswers = 0;
+    }
+    return this.#tooBigAnswers++ < ENGINE_LIMITS.tooBigAnswersPerSecond;
   }
 
   activePath(): PathCommand | undefined {

@@ -66,6 +66,8 @@ export interface EngineHost {
   setCarrier?(on: boolean): void;
   /** Without it there are only the sockets given at open. */
   readonly sockets?: SocketHost;
+  /** Largest UDP payload that leaves by the link towards `to`; default: any. */
+  largestDatagram?(socket: SocketIndex, to: Endpoint): number;
 }
 
 export interface SoftwareEngineOptions {
@@ -135,6 +137,8 @@ export class SoftwareEngine implements Engine {
       sessions: this.#sessions,
       now: () => this.#host.now(),
       send: (socket, to, bytes, ttl) => this.#host.send(socket, to, bytes, ttl),
+      tapWrite: (frame) => this.#writeTap(frame),
+      largestDatagram: (socket, to) => this.#host.largestDatagram?.(socket, to) ?? 65_507,
       upcall: (upcall) => this.#upcall(upcall),
     });
   }

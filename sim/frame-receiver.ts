@@ -31,6 +31,7 @@ import {
   sourceOf,
 } from "./frame-filter.ts";
 import { ETHERNET_BYTES } from "./frame-view.ts";
+import { clampToPath } from "./too-big.ts";
 
 const HELD_UPCALL_MS = 500;
 
@@ -153,7 +154,7 @@ export class FrameReceiver {
     if (!this.#isForUs(frame)) return "no-route";
     session.totals.framesIn++;
     session.totals.bytesIn += frame.length;
-    return this.#host.writeTap(frame);
+    return this.#host.writeTap(clampToPath(frame, session.activePath()));
   }
 
   /** Floods come as control messages; what is not ours is never flooded into the TAP. */

@@ -122,6 +122,11 @@ function extensionBytes(next: number, length: number): number {
   return next === NEXT_AUTHENTICATION ? 4 * (length + 2) : 8 * (length + 1);
 }
 
+export function writeU16be(frame: Uint8Array, at: number, value: number): void {
+  frame[at] = value >>> 8;
+  frame[at + 1] = value;
+}
+
 export function readU16be(frame: Uint8Array, at: number): number {
   return ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0);
 }

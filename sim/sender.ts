@@ -26,10 +26,17 @@ import {
   writeShim,
   writeU32,
 } from "./datagram.ts";
-import type { KeyPair, LabelRoute, PathCommand, Session } from "./engine-session.ts";
+import {
+  frameRoom,
+  type KeyPair,
+  type LabelRoute,
+  type PathCommand,
+  type Session,
+} from "./engine-session.ts";
 import type { EngineSockets } from "./engine-sockets.ts";
 import { ETHERNET_BYTES } from "./frame-view.ts";
 import { takeBudget } from "./label-table.ts";
+import { clampToPath, tooBigAnswer } from "./too-big.ts";
 
 /** The largest UDP payload over IPv4; probes beyond it cannot exist. */
 const MAX_DATAGRAM = 65_507;
@@ -44,6 +51,9 @@ export interface SenderOptions {
   readonly sessions: ReadonlyMap<SessionId, Session>;
   now(): Millis;
   send(socket: SocketIndex, to: Endpoint, bytes: Uint8Array, ttl: number | undefined): void;
+  tapWrite(frame: Uint8Array): void;
+  /** Largest UDP payload that leaves by the link towards `to`. */
+  largestDatagram(socket: SocketIndex, to: Endpoint): number;
   /** Why the core cannot be told; undefined when it is. */
   upcall(upcall: Upcall): DropReason | undefined;
 }
@@ -62,15 +72,25 @@ export class Sender {
     if (frame.length > ENGINE_LIMITS.frameBytes) return "too-big";
     const path = session.activePath();
     if (path === undefined) return "no-path";
-    const room = path.maxDatagram - SEAL_OVERHEAD - (path.to.kind === "relay" ? SHIM_BYTES : 0);
+    const room = frameRoom(path);
+    if (path.settled === true && frame.length > room) {
+      const answer = tooBigAnswer(frame, room);
+      if (answer !== undefined) return this.#answer(session, answer);
+    }
+    const whole = clampToPath(frame, path);
     const reason =
       frame.length <= room
-        ? this.#seal(session, path, frame, { kind: KIND_FRAME })
-        : this.#sendFragments(session, path, frame, room - FRAGMENT_HEADER_BYTES);
+        ? this.#seal(session, path, whole, { kind: KIND_FRAME })
+        : this.#sendFragments(session, path, whole, room - FRAGMENT_HEADER_BYTES);
     if (reason !== undefined) return reason;
     session.totals.framesOut++;
     session.totals.bytesOut += frame.length;
     return undefined;
+  }
+
+  #answer(session: Session, answer: Uint8Array): DropReason {
+    if (session.takeTooBigAnswer(this.#options.now())) this.#options.tapWrite(answer);
+    return "too-big";
   }
 
   #sendFragments(
@@ -154,8 +174,12 @@ export class Sender {
     ttl?: number,
   ): DropReason | undefined {
     const outcome = this.#options.sockets.send(socket, to, bytes);
-    if (outcome === "udp") this.#options.send(socket, to, bytes, ttl);
-    else if (outcome !== undefined) return outcome;
+    if (outcome !== "udp") {
+      if (outcome !== undefined) return outcome;
+    } else if (bytes.length > this.#options.largestDatagram(socket, to)) {
+      this.#options.upcall({ kind: "size-refused", socket, to, datagramBytes: bytes.length });
+      return "too-big";
+    } else this.#options.send(socket, to, bytes, ttl);
     this.totals.datagramsOut++;
     this.totals.bytesOut += bytes.length;
     return undefined;

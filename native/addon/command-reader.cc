@@ -63,6 +63,7 @@ Command readPath(FieldReader& reader, Object from) {
   path.path = pathIndex(reader, from);
   path.to = pathTarget(reader, from);
   path.maxDatagram = u16Amount(reader, from, "maxDatagram");
+  path.settled = reader.has(from, "settled") && reader.flag(from, "settled");
   path.keepaliveMs = static_cast<uint32_t>(reader.amount(from, "keepaliveMs", UINT32_MAX));
   return path;
 }

@@ -55,6 +55,14 @@ struct Writer {
     return object;
   }
 
+  Object operator()(const SizeRefusedUpcall& upcall) const {
+    Object object = make("size-refused");
+    object.Set("socket", number(upcall.socket));
+    object.Set("to", endpointValue(env, upcall.to));
+    object.Set("datagramBytes", number(upcall.datagramBytes));
+    return object;
+  }
+
   Object operator()(const RekeyDueUpcall& upcall) const {
     Object object = make("rekey-due");
     object.Set("session", number(upcall.session));

@@ -71,6 +71,7 @@ struct Path {
   PathIndex path = 0;
   PathTarget to;
   uint16_t maxDatagram = 1200;
+  bool settled = false;
   uint32_t keepaliveMs = 0;
 };
 struct PathRemove {

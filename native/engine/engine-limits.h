@@ -26,6 +26,9 @@ inline constexpr uint64_t waitingMs = 3'000;
 /// Frames held until the first filter of a session arrives.
 inline constexpr size_t heldFramesPerSession = 64;
 inline constexpr uint64_t heldMs = 2'000;
+/// "Packet too big" to the machines behind one session's frames: each needs one in ten minutes for
+/// each destination, a whole bridged site starting at once fits.
+inline constexpr uint32_t tooBigAnswersPerSecond = 100;
 inline constexpr uint64_t replayWindow = 8'192;
 /// The core is told to rekey here ...
 inline constexpr uint64_t rekeyAfterMessages = 1ULL << 27;
@@ -78,6 +81,9 @@ inline constexpr uint64_t endpointUpcallIntervalMs = 250;
 /// Frames of one session of which one half has come: the reordering of a path, not its loss.
 inline constexpr size_t fragmentsPending = 16;
 inline constexpr uint64_t fragmentMs = 1'000;
+/// Reports of datagrams larger than the link below: a search asks for four sizes at once, so this
+/// is 64 paths that begin in the same second.
+inline constexpr uint32_t sizeUpcallsPerSecond = 256;
 /// Extension headers of one IPv6 packet, options of one neighbour discovery message.
 inline constexpr size_t ipv6ExtensionHeaders = 8;
 inline constexpr size_t ndOptions = 8;

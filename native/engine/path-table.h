@@ -7,13 +7,22 @@
 
 #include "commands.h"
 #include "engine-limits.h"
+#include "wire.h"
 
 namespace weft {
 
 struct PathState {
   PathTarget to;
   uint16_t maxDatagram = 0;
+  bool settled = false;
   uint32_t keepaliveMs = 0;
+
+  /// The largest frame that leaves whole.
+  size_t frameRoom() const {
+    const bool relayed = std::holds_alternative<RelayTarget>(to);
+    const size_t overhead = wire::overheadBytes + (relayed ? wire::relayHeaderBytes : 0);
+    return maxDatagram > overhead ? maxDatagram - overhead : 0;
+  }
 };
 
 class PathTable {
@@ -22,7 +31,7 @@ class PathTable {
   bool set(const Path& path) {
     const auto* relay = std::get_if<RelayTarget>(&path.to);
     if (path.path >= paths_.size() || (relay != nullptr && relay->label == 0)) return false;
-    paths_[path.path] = PathState{path.to, path.maxDatagram, path.keepaliveMs};
+    paths_[path.path] = PathState{path.to, path.maxDatagram, path.settled, path.keepaliveMs};
     return true;
   }
 

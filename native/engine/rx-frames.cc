@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "checksum.h"
+#include "mss-clamp.h"
 #include "rx-thread.h"
 
 namespace weft {
@@ -120,6 +121,11 @@ DropReason RxThread::deliver(RxSession& session, const wire::Descriptor& descrip
   // Floods come as control messages; and what is not ours is never flooded into the TAP.
   if (isGroup(to) || local_.find(nowMs_, to).kind != ForwardKind::local) {
     return DropReason::noRoute;
+  }
+  // The peer's size is a limit for what our side sends it, too.
+  const PathState* path = session.paths.active();
+  if (path != nullptr && path->settled) {
+    clampMss(frame, view, {path->frameRoom(), descriptor.partial});
   }
   session.shared->framesIn.add();
   session.shared->bytesIn.add(frame.size());

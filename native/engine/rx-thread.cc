@@ -28,7 +28,7 @@ RxThread::RxThread(std::span<const UdpSocket> sockets, Tap* tap, UpcallRing& upc
       upcalls_(upcalls),
       mac1Key_(mac1Key),
       tapWriter_(tap, counters_),
-      relays_(sockets, segmentation, false, counters_),
+      relays_(sockets, segmentation, false, upcalls, counters_),
       readable_(sockets.size(), 0) {}
 
 bool RxThread::start() {

@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "checksum.h"
+#include "mss-clamp.h"
 #include "superframe.h"
+#include "too-big.h"
 
 namespace weft {
 namespace {
@@ -46,10 +48,11 @@ std::optional<wire::Descriptor> describeFrame(const VnetHeader& vnet, std::span<
   return descriptor;
 }
 
-SealedSender::SealedSender(TxSessions& sessions, SendBatch& batch, UpcallRing& upcalls,
+SealedSender::SealedSender(TxSessions& sessions, SendBatch& batch, Tap* tap, UpcallRing& upcalls,
                            ThreadCounters& counters)
     : sessions_(sessions),
       batch_(batch),
+      tap_(tap),
       upcalls_(upcalls),
       counters_(counters),
       arena_(std::make_unique<uint8_t[]>(arenaBytes)),
@@ -64,6 +67,9 @@ void SealedSender::sendFrame(uint64_t nowMs, TxSession& session, const VnetHeade
     return sendSuperframe(*way, vnet, frame, *view);
   }
   if (frame.size() > limits::frameBytes) return counters_.drop(DropReason::tooBig);
+  if (view && refuses(way->route, frame, frame.size(), *view)) return answerTooBig(*way, frame, *view);
+  const bool partial = (vnet.flags & VnetHeader::needsChecksum) != 0;
+  if (view && way->route.settled) clampMss(frame, *view, {way->route.frameRoom, partial});
   const auto descriptor = describeFrame(vnet, frame, view);
   if (!descriptor) return counters_.drop(DropReason::tapError);
   sendFrameBody(*way, *descriptor, frame.size(),
@@ -78,6 +84,10 @@ void SealedSender::sendSuperframe(Way& way, const VnetHeader& vnet, Bytes frame,
   const auto splitter = SuperframeSplitter::make(frame, view, vnet.segmentBytes);
   if (!splitter || type != expected || splitter->bytesOf(0) > limits::frameBytes) {
     return counters_.drop(DropReason::tapError);
+  }
+  if (refuses(way.route, frame, splitter->bytesOf(0), view)) {
+    splitter->write(0, scratch_.get());
+    return answerTooBig(way, {scratch_.get(), splitter->bytesOf(0)}, view);
   }
   for (size_t i = 0; i < splitter->count(); i++) {
     sendFrameBody(way, splitter->describe(i), splitter->bytesOf(i),
@@ -176,9 +186,8 @@ bool SealedSender::sendBody(Way& way, const wire::Descriptor& descriptor, size_t
 template <typename Write>
 void SealedSender::sendFrameBody(Way& way, const wire::Descriptor& descriptor, size_t frameBytes,
                                  Write write) {
-  const size_t total = way.route.shimBytes() + wire::overheadBytes + frameBytes;
   bool sent = false;
-  if (total <= way.route.maxDatagram) {
+  if (frameBytes <= way.route.frameRoom) {
     sent = sendBody(way, descriptor, frameBytes, write);
   } else {
     write(scratch_.get());
@@ -212,6 +221,32 @@ bool SealedSender::sendHalves(Way& way, const wire::Descriptor& descriptor, Byte
     if (!sent) return false;
   }
   return true;
+}
+
+/// While the size of the path is still looked for nobody is told: hosts keep a size they heard for
+/// ten minutes (RFC 1191), and two halves carry the frame meanwhile.
+bool SealedSender::refuses(const Route& route, Bytes frame, size_t frameBytes,
+                           const FrameView& view) {
+  if (frameBytes <= route.frameRoom || !route.settled) return false;
+  const bool fitsHalves = (frameBytes + 1) / 2 + wire::fragmentIdBytes <= route.frameRoom;
+  if (fitsHalves && !forbidsFragments(frame, view, frameBytes)) return false;
+  return mayBeAnswered(frame, view);
+}
+
+void SealedSender::answerTooBig(Way& way, Bytes frame, const FrameView& view) {
+  counters_.drop(DropReason::tooBig);
+  TxSession& session = way.session;
+  const uint64_t second = way.nowMs / 1'000;
+  if (second != session.tooBigSecond) {
+    session.tooBigSecond = second;
+    session.tooBigAnswers = 0;
+  }
+  if (tap_ == nullptr || session.tooBigAnswers == limits::tooBigAnswersPerSecond) return;
+  session.tooBigAnswers++;
+  std::vector<uint8_t> answer(tap_->hasVnetHeader() ? sizeof(VnetHeader) : 0, 0);
+  appendTooBig(answer, frame, view, way.route.frameRoom);
+  if (tap_->write(answer) < 0) return counters_.drop(DropReason::tapError);
+  counters_.tapFramesOut.add();
 }
 
 /// A slot behind the last one; what is queued leaves first when the arena is full enough.

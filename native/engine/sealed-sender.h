@@ -15,6 +15,7 @@
 #include "counters.h"
 #include "frame-parse.h"
 #include "send-batch.h"
+#include "tap.h"
 #include "tx-sessions.h"
 #include "upcall-ring.h"
 #include "vnet-header.h"
@@ -23,7 +24,8 @@ namespace weft {
 
 class SealedSender {
  public:
-  SealedSender(TxSessions& sessions, SendBatch& batch, UpcallRing& upcalls,
+  /// `tap` gets the answers to frames that are too big; nullptr without one.
+  SealedSender(TxSessions& sessions, SendBatch& batch, Tap* tap, UpcallRing& upcalls,
                ThreadCounters& counters);
 
   /// Sends one frame or superframe on the active path. `view` is nothing when the frame could not
@@ -54,10 +56,14 @@ class SealedSender {
   template <typename Write>
   void sendFrameBody(Way& way, const wire::Descriptor& descriptor, size_t frameBytes, Write write);
   bool sendHalves(Way& way, const wire::Descriptor& descriptor, Bytes frame);
+  /// Whether a frame of this length is dropped and its sender told so, instead of being sent.
+  static bool refuses(const Route& route, Bytes frame, size_t frameBytes, const FrameView& view);
+  void answerTooBig(Way& way, Bytes frame, const FrameView& view);
   uint8_t* reserve(size_t bytes);
 
   TxSessions& sessions_;
   SendBatch& batch_;
+  Tap* tap_;
   UpcallRing& upcalls_;
   ThreadCounters& counters_;
   std::unique_ptr<uint8_t[]> arena_;

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 
+#include "clock.h"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -64,8 +66,12 @@ bool refusesSegmentation(int error) {
 }  // namespace
 
 SendBatch::SendBatch(std::span<const UdpSocket> sockets, bool segmentation, bool waits,
-                     ThreadCounters& counters)
-    : sockets_(sockets), segmentation_(segmentation), waits_(waits), counters_(counters) {
+                     UpcallRing& upcalls, ThreadCounters& counters)
+    : sockets_(sockets),
+      segmentation_(segmentation),
+      waits_(waits),
+      upcalls_(upcalls),
+      counters_(counters) {
   runs_.reserve(limits::batch);
 }
 
@@ -137,23 +143,44 @@ void SendBatch::handleError(const Run& run, int error) {
   if (run.count > 1 && refusesSegmentation(error)) {
     replayOneByOne(run, error);
   } else {
-    counters_.drop(DropReason::socketError, run.count);
+    refuse(run, error);
   }
 }
 
-/// EIO and EINVAL mean that the way out cannot segment, if single datagrams pass there: then
-/// UDP_SEGMENT is given up. EMSGSIZE is this peer's path only.
+/// EIO and EINVAL mean that the way out cannot segment, if all single datagrams pass there: then
+/// UDP_SEGMENT is given up. EMSGSIZE, of the whole or of one of them, is this peer's path only.
 void SendBatch::replayOneByOne(const Run& run, int error) {
-  size_t passed = 0;
+  bool allPassed = true;
   for (size_t at = 0; at < run.bytes; at += run.segmentBytes) {
     const size_t bytes = std::min(run.segmentBytes, run.bytes - at);
-    if (sendRun({run.destination, run.data + at, bytes, bytes, 1})) {
-      passed++;
-    } else {
-      counters_.drop(DropReason::socketError);
-    }
+    const Run single{run.destination, run.data + at, bytes, bytes, 1};
+    if (sendRun(single)) continue;
+    allPassed = false;
+    refuse(single, errno);
   }
-  if (passed > 0 && error != EMSGSIZE) segmentation_ = false;
+  if (allPassed && error != EMSGSIZE) segmentation_ = false;
+}
+
+void SendBatch::refuse(const Run& run, int error) {
+  if (error != EMSGSIZE) return counters_.drop(DropReason::socketError, run.count);
+  counters_.drop(DropReason::tooBig, run.count);
+  reportSize(run);
+}
+
+/// The core looks for a smaller size; the same news twice in a second would not help it.
+void SendBatch::reportSize(const Run& run) {
+  const uint64_t second = clockMs() / 1'000;
+  const SizeRefusedUpcall report{run.destination.socket, run.destination.to,
+                                 static_cast<uint32_t>(run.segmentBytes)};
+  if (second != reportSecond_) {
+    reportSecond_ = second;
+    reports_ = 0;
+  } else if (reports_ == limits::sizeUpcallsPerSecond || report == reported_) {
+    return;
+  }
+  reports_++;
+  reported_ = report;
+  if (!upcalls_.push(SizeRefusedUpcall{report})) counters_.drop(DropReason::upcallFull);
 }
 
 bool SendBatch::sendRun(const Run& run) {

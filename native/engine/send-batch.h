@@ -12,6 +12,7 @@
 #include "counters.h"
 #include "engine-limits.h"
 #include "udp-socket.h"
+#include "upcall-ring.h"
 
 namespace weft {
 
@@ -28,7 +29,7 @@ class SendBatch {
  public:
   /// @param waits whether a full socket buffer is waited for (limits::sendWaitMs) before dropping
   SendBatch(std::span<const UdpSocket> sockets, bool segmentation, bool waits,
-            ThreadCounters& counters);
+            UpcallRing& upcalls, ThreadCounters& counters);
 
   /// Queues one datagram; flushes first when the batch is full.
   void add(const Destination& destination, Bytes datagram);
@@ -52,14 +53,20 @@ class SendBatch {
   size_t flushFrom(size_t first);
   void handleError(const Run& run, int error);
   void replayOneByOne(const Run& run, int error);
+  void refuse(const Run& run, int error);
+  void reportSize(const Run& run);
   bool sendRun(const Run& run);
   void countSent(const Run& run);
 
   std::span<const UdpSocket> sockets_;
   bool segmentation_;
   bool waits_;
+  UpcallRing& upcalls_;
   ThreadCounters& counters_;
   std::vector<Run> runs_;
+  SizeRefusedUpcall reported_;  // the last one
+  uint64_t reportSecond_ = 0;   // the second that reports_ counts in
+  uint32_t reports_ = 0;
 };
 
 }  // namespace weft

@@ -73,6 +73,8 @@ std::optional<Route> TxSessions::routeOf(TxSession& session, std::optional<PathI
   if (path == nullptr) return std::nullopt;
   Route route;
   route.maxDatagram = path->maxDatagram;
+  route.frameRoom = path->frameRoom();
+  route.settled = path->settled;
   const DirectTarget* direct = std::get_if<DirectTarget>(&path->to);
   if (const auto* relay = std::get_if<RelayTarget>(&path->to)) {
     TxSession* via = find(relay->via);

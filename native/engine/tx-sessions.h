@@ -24,6 +24,8 @@ struct TxSession {
   uint64_t keyOrder = 0;
   uint64_t lastSentMs = 0;  // on the active path
   uint32_t nextFragmentId = 0;
+  uint64_t tooBigSecond = 0;  // the second that tooBigAnswers counts in
+  uint32_t tooBigAnswers = 0;
 };
 
 /// Where a path ends up on the wire.
@@ -31,6 +33,8 @@ struct Route {
   Destination destination;
   Label label = 0;  // not zero: a relay shim stands in front
   uint16_t maxDatagram = 0;
+  size_t frameRoom = 0;  // the largest frame that leaves whole
+  bool settled = false;  // maxDatagram is not about to grow
 
   size_t shimBytes() const { return label == 0 ? 0 : wire::relayHeaderBytes; }
 };

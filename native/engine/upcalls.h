@@ -34,6 +34,13 @@ struct EndpointUpcall {
   SocketIndex socket = 0;
   Endpoint from;
 };
+struct SizeRefusedUpcall {
+  SocketIndex socket = 0;
+  Endpoint to;
+  uint32_t datagramBytes = 0;
+
+  bool operator==(const SizeRefusedUpcall&) const = default;
+};
 struct RekeyDueUpcall {
   SessionId session = 0;
 };
@@ -66,6 +73,7 @@ struct TrafficUpcall {
 };
 
 using Upcall = std::variant<DatagramUpcall, ControlUpcall, KeysConfirmedUpcall, EndpointUpcall,
-                            RekeyDueUpcall, MissUpcall, FrameUpcall, HeldUpcall, TrafficUpcall>;
+                            SizeRefusedUpcall, RekeyDueUpcall, MissUpcall, FrameUpcall, HeldUpcall,
+                            TrafficUpcall>;
 
 }  // namespace weft

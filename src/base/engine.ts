@@ -61,6 +61,8 @@ export const ENGINE_LIMITS = {
   /** Frames held until the first filter of a session arrives. */
   heldFramesPerSession: 64,
   heldMs: 2_000,
+  /** "Packet too big" for the frames of one session. */
+  tooBigAnswersPerSecond: 100,
   replayWindow: 8_192,
   /** Keys are refused for sealing past 2^60 messages; the core is told to rekey at 2^27. */
   rekeyAfterMessages: 2 ** 27,
@@ -146,8 +148,15 @@ export type EngineCommand =
       readonly session: SessionId;
       readonly path: PathIndex;
       readonly to: PathTarget;
-      /** Largest UDP payload known to pass, shim and header included; frames above it are fragmented. */
+      /** Largest UDP payload known to pass, shim and header included; frames above it go as two. */
       readonly maxDatagram: number;
+      /**
+       * `maxDatagram` is not about to grow. Then frames above it that nobody may cut (IPv4 with DF,
+       * IPv6 above 1,280 bytes, and what two halves cannot carry) are dropped and answered into the
+       * TAP with ICMP "packet too big" from their own destination, at most `tooBigAnswersPerSecond`
+       * a session; and the MSS option of TCP's SYN is lowered to fit, both of ours and of the peer's.
+       */
+      readonly settled?: boolean;
       /** When active and silent this long, the engine sends an empty control message. 0 = never. */
       readonly keepaliveMs: Millis;
     }
@@ -291,6 +300,16 @@ export type Upcall =
       readonly session: SessionId;
       readonly socket: SocketIndex;
       readonly from: Endpoint;
+    }
+  /**
+   * The kernel refused a datagram of this length: it is larger than the link it would leave by.
+   * The same length to the same endpoint is reported once a second.
+   */
+  | {
+      readonly kind: "size-refused";
+      readonly socket: SocketIndex;
+      readonly to: Endpoint;
+      readonly datagramBytes: number;
     }
   /** The current keys have sealed `rekeyAfterMessages`. */
   | { readonly kind: "rekey-due"; readonly session: SessionId }

@@ -7,6 +7,7 @@ import { commandContract } from "./contract-commands.ts";
 import { datagramContract } from "./contract-datagrams.ts";
 import { filterContract } from "./contract-filter.ts";
 import { keysContract } from "./contract-keys.ts";
+import { pathSizeContract } from "./contract-path-size.ts";
 import { relayContract } from "./contract-relay.ts";
 import { sealedContract } from "./contract-sealed.ts";
 import { socketContract } from "./contract-sockets.ts";
@@ -22,6 +23,7 @@ export function engineContract(name: string, makeLab: () => Lab): void {
     describe("keys", () => keysContract(lab));
     describe("sealed datagrams", () => sealedContract(lab));
     describe("datagrams of no session, paths, control", () => datagramContract(lab));
+    describe("sizes of paths", () => pathSizeContract(lab));
     describe("relay", () => relayContract(lab));
     describe("filter", () => filterContract(lab));
   });
