@@ -67,7 +67,9 @@ void SealedSender::sendFrame(uint64_t nowMs, TxSession& session, const VnetHeade
     return sendSuperframe(*way, vnet, frame, *view);
   }
   if (frame.size() > limits::frameBytes) return counters_.drop(DropReason::tooBig);
-  if (view && refuses(way->route, frame, frame.size(), *view)) return answerTooBig(*way, frame, *view);
+  if (view && refuses(way->route, frame, frame.size(), *view)) {
+    return answerTooBig(*way, frame, *view);
+  }
   const bool partial = (vnet.flags & VnetHeader::needsChecksum) != 0;
   if (view && way->route.settled) clampMss(frame, *view, {way->route.frameRoom, partial});
   const auto descriptor = describeFrame(vnet, frame, view);
