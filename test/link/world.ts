@@ -6,7 +6,7 @@
 import { SoftwareEngine } from "../../sim/engine.ts";
 import { equalBytes } from "../../src/base/bytes.ts";
 import type { EngineCommand, SocketIndex } from "../../src/base/engine.ts";
-import { type Endpoint, endpointText } from "../../src/base/net.ts";
+import type { Endpoint } from "../../src/base/net.ts";
 import type { RingAddress } from "../../src/base/ring-address.ts";
 import { below, SeededRng, unit } from "../../src/base/rng.ts";
 import type { Millis } from "../../src/base/time.ts";
@@ -23,6 +23,7 @@ import {
   type LinkView,
 } from "../../src/link/links.ts";
 import { suite } from "../support/suite.ts";
+import type { NatBox } from "./nat-box.ts";
 
 export interface WorldOptions {
   readonly seed?: number;
@@ -30,6 +31,20 @@ export interface WorldOptions {
   readonly jitterMs?: Millis;
   readonly loss?: number;
   readonly duplication?: number;
+}
+
+interface Datagram {
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  readonly bytes: Uint8Array;
+  readonly ttl: number;
+}
+
+interface Emitted {
+  readonly socket: SocketIndex;
+  readonly to: Endpoint;
+  readonly bytes: Uint8Array;
+  readonly ttl: number | undefined;
 }
 
 interface Flying {
@@ -44,6 +59,7 @@ export class World {
   now: Millis = 1_000;
   readonly rng: SeededRng;
   readonly nodes: TestNode[] = [];
+  readonly boxes: NatBox[] = [];
   loss: number;
   duplication: number;
   latencyMs: Millis;
@@ -85,9 +101,53 @@ export class World {
     this.#flying.push({ at: this.now + delayMs, order: this.#order++, deliver });
   }
 
-  find(endpoint: Endpoint): TestNode | undefined {
-    const text = endpointText(endpoint);
-    return this.nodes.find((node) => node.isAlive && endpointText(node.endpoint) === text);
+  /** The machine with this address whose wire ends at `nat`; undefined = at the net itself. */
+  find(endpoint: Endpoint, nat?: NatBox): TestNode | undefined {
+    return this.nodes.find(
+      (node) =>
+        node.isAlive &&
+        node.nat === nat &&
+        node.endpoint.ip === endpoint.ip &&
+        node.socketAt(endpoint.port) !== undefined,
+    );
+  }
+
+  /** A datagram on the wire of `nat`, or on the net itself: to a neighbour, else out. */
+  dispatch(datagram: Datagram, nat: NatBox | undefined): void {
+    const { from, to, bytes, ttl } = datagram;
+    const neighbour = this.find(to, nat);
+    if (neighbour !== undefined || nat === undefined) return this.#arrive(datagram, nat);
+    if (ttl <= 1) return;
+    const outside = nat.send(from, to);
+    const isOwn = to.ip === nat.outside;
+    if (isOwn && !nat.hairpin) return;
+    const out: Datagram = { from: outside, to, bytes, ttl: ttl - 1 };
+    if (isOwn) this.#enter(out, nat);
+    else this.dispatch(out, nat.behind);
+  }
+
+  #arrive(datagram: Datagram, nat: NatBox | undefined): void {
+    const { to, ttl } = datagram;
+    if (nat === undefined && ttl <= MIDDLE_HOPS) return;
+    this.carry(() => {
+      const box = this.boxes.find((other) => other.behind === nat && other.outside === to.ip);
+      if (box !== undefined) this.#enter(datagram, box);
+      else this.#deliver(datagram, this.find(to, nat));
+    });
+  }
+
+  #enter({ from, to, bytes, ttl }: Datagram, box: NatBox): void {
+    const inside = box.receive(from, to.port);
+    if (inside === undefined) return;
+    const datagram = { from, to: inside, bytes, ttl };
+    const inner = this.boxes.find((other) => other.behind === box && other.outside === inside.ip);
+    if (inner !== undefined) this.#enter(datagram, inner);
+    else this.#deliver(datagram, this.find(inside, box));
+  }
+
+  #deliver({ from, to, bytes }: Datagram, node: TestNode | undefined): void {
+    const socket = node?.socketAt(to.port);
+    if (socket !== undefined) node?.receive(socket, from, bytes);
   }
 
   /** Runs until nothing is due before `until`, or until `isDone`. */
@@ -131,7 +191,15 @@ export interface NodeOptions {
   readonly network?: Uint8Array;
   readonly locals?: readonly Endpoint[];
   readonly hasAes?: boolean;
+  /** The router it is behind; its own addresses are inside ones then. */
+  nat?: NatBox;
 }
+
+/** Where sockets that the core opens are bound. */
+const FIRST_EPHEMERAL = 50_000;
+/** Routers between two NATs, besides these. */
+const MIDDLE_HOPS = 6;
+const USUAL_TTL = 64;
 
 export class TestNode {
   readonly name: string;
@@ -144,10 +212,15 @@ export class TestNode {
   /** Stopped like a process by SIGSTOP: nothing moves, the engine's sockets fill up. */
   isFrozen = false;
   readonly #world: World;
+  nat: NatBox | undefined;
+  /** Ports of the sockets that the core opened. */
+  readonly sockets = new Map<SocketIndex, number>();
+  #nextPort = FIRST_EPHEMERAL;
 
   constructor(world: World, options: NodeOptions) {
     const { name, endpoint } = options;
     this.#world = world;
+    this.nat = options.nat;
     this.name = name;
     this.endpoint = endpoint;
     const keys = deriveClusterKeys(suite, options.network ?? DEFAULT_NETWORK);
@@ -159,8 +232,19 @@ export class TestNode {
     this.engine = new SoftwareEngine({
       host: {
         now: () => world.now,
-        send: (socket, to, bytes) => this.#emit(socket, to, bytes),
+        send: (socket, to, bytes, ttl) => this.#emit({ socket, to, bytes, ttl }),
         tapWrite: () => {},
+        sockets: {
+          open: (socket) => {
+            const port = this.#nextPort++;
+            this.sockets.set(socket, port);
+            return port;
+          },
+          close: (socket) => this.sockets.delete(socket),
+          connect: () => {},
+          sendStream: () => false,
+          listen: () => "unsupported",
+        },
       },
       sockets: 1,
       mac1Key: keys.mac1Key,
@@ -239,12 +323,21 @@ export class TestNode {
     this.#drain();
   }
 
-  #emit(_socket: SocketIndex, to: Endpoint, bytes: Uint8Array): void {
+  #emit({ socket, to, bytes, ttl }: Emitted): void {
     const world = this.#world;
-    const from = this.endpoint;
+    const port = socket === 0 ? this.endpoint.port : this.sockets.get(socket);
+    if (port === undefined) return;
+    const from = { ip: this.endpoint.ip, port };
     world.datagrams++;
     if (!world.allows(from, to, bytes)) return;
-    world.carry(() => world.find(to)?.receive(0, from, bytes));
+    world.dispatch({ from, to, bytes, ttl: ttl ?? USUAL_TTL }, this.nat);
+  }
+
+  /** The socket bound to this port. */
+  socketAt(port: number): SocketIndex | undefined {
+    if (port === this.endpoint.port) return 0;
+    for (const [socket, bound] of this.sockets) if (bound === port) return socket;
+    return undefined;
   }
 
   #drain(): void {
