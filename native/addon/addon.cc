@@ -1,4 +1,4 @@
-// The addon's exports: Engine, Tap, seal, open, mac1, boottimeMs, framePair. One copy of everything
+// The addon's exports: Engine, Tap, NetworkWatch, seal, open, mac1, boottimeMs, framePair. One copy of everything
 // for each environment, so that Workers may load it too.
 #include <napi.h>
 #include <sys/socket.h>
@@ -12,6 +12,7 @@
 #include "aead.h"
 #include "blake2b.h"
 #include "engine-object.h"
+#include "network-watch.h"
 #include "tap-object.h"
 #include "values.h"
 
@@ -123,6 +124,7 @@ Napi::Value framePair(const CallbackInfo& info) {
 Object initialize(Napi::Env env, Object exports) {
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("Tap", TapObject::define(env));
+  exports.Set("NetworkWatch", NetworkWatch::define(env));
   exports.Set("seal", Napi::Function::New(env, seal, "seal"));
   exports.Set("open", Napi::Function::New(env, open, "open"));
   exports.Set("mac1", Napi::Function::New(env, mac1, "mac1"));

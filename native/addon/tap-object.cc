@@ -86,62 +86,13 @@ Napi::Value TapObject::whenReadable(const CallbackInfo& info) {
     Napi::TypeError::New(env, "callback must be a function").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  if (watch_ == nullptr && !startWatch(env)) {
+  if (!watch_.callOnce(tap_.fd(), info[0].As<Napi::Function>())) {
     Napi::Error::New(env, "this TAP cannot be watched").ThrowAsJavaScriptException();
-    return env.Undefined();
   }
-  waiting_ = Napi::Persistent(info[0].As<Napi::Function>());
-  uv_poll_start(&watch_->handle, UV_READABLE, &TapObject::onReadable);
   return env.Undefined();
 }
 
-bool TapObject::startWatch(Napi::Env env) {
-  uv_loop_t* loop = nullptr;
-  if (tap_.fd() < 0 || napi_get_uv_event_loop(env, &loop) != napi_ok) return false;
-  auto* watch = new Watch;
-  watch->owner = this;
-  watch->handle.data = watch;
-  if (uv_poll_init(loop, &watch->handle, tap_.fd()) != 0) {
-    delete watch;
-    return false;
-  }
-  napi_add_async_cleanup_hook(env, &TapObject::onEnvironmentEnd, watch, &watch->hook);
-  watch_ = watch;
-  return true;
-}
-
-void TapObject::onReadable(uv_poll_t* handle, int, int) {
-  uv_poll_stop(handle);
-  static_cast<Watch*>(handle->data)->owner->wake();
-}
-
-/// Calls the waiting callback, once.
-void TapObject::wake() {
-  if (waiting_.IsEmpty()) return;
-  Napi::HandleScope scope(Env());
-  const Napi::Function callback = waiting_.Value();
-  waiting_.Reset();
-  callback.MakeCallback(Env().Global(), {});
-}
-
-/// libuv lets go of the descriptor at once and of the handle later.
-void TapObject::stopWatch() {
-  if (watch_ == nullptr) return;
-  Watch* watch = std::exchange(watch_, nullptr);
-  watch->owner = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(&watch->handle), [](uv_handle_t* handle) {
-    auto* watch = static_cast<Watch*>(handle->data);
-    napi_remove_async_cleanup_hook(watch->hook);
-    delete watch;
-  });
-}
-
-void TapObject::onEnvironmentEnd(napi_async_cleanup_hook_handle, void* data) {
-  auto* watch = static_cast<Watch*>(data);
-  if (watch->owner != nullptr) watch->owner->stopWatch();
-}
-
-TapObject::~TapObject() { stopWatch(); }
+TapObject::~TapObject() { watch_.stop(); }
 
 /// {name, fd, mtu, mac}; mtu and mac are undefined when there is no interface behind it.
 Napi::Value TapObject::facts(const CallbackInfo& info) {
@@ -187,9 +138,9 @@ Napi::Value TapObject::set(const CallbackInfo& info) {
 }
 
 Napi::Value TapObject::close(const CallbackInfo& info) {
-  stopWatch();
+  watch_.stop();
   tap_.close();
-  wake();
+  watch_.wake();
   return info.Env().Undefined();
 }
 

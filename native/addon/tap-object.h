@@ -2,8 +2,8 @@
 #pragma once
 
 #include <napi.h>
-#include <uv.h>
 
+#include "descriptor-watch.h"
 #include "tap.h"
 
 namespace weft {
@@ -22,21 +22,8 @@ class TapObject : public Napi::ObjectWrap<TapObject> {
   Napi::Value set(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
-  /// What libuv needs until its close callback ran; it outlives the object.
-  struct Watch {
-    uv_poll_t handle{};
-    napi_async_cleanup_hook_handle hook = nullptr;
-    TapObject* owner = nullptr;
-  };
-  bool startWatch(Napi::Env env);
-  void stopWatch();
-  void wake();
-  static void onReadable(uv_poll_t* handle, int status, int events);
-  static void onEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* watch);
-
   Tap tap_;
-  Watch* watch_ = nullptr;
-  Napi::FunctionReference waiting_;
+  DescriptorWatch watch_{DescriptorWatch::Keeps::alive};
 };
 
 }  // namespace weft

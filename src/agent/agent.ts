@@ -115,6 +115,7 @@ export class Agent {
   #finish: (end: AgentEnd) => void = () => undefined;
   #lock: InstanceLock | undefined;
   #running: Running | undefined;
+  #isLookingUp = false;
   #leaving = false;
   #ended = false;
 
@@ -207,7 +208,10 @@ export class Agent {
 
   /** Asks DNS for the bootstrap names now. */
   async lookUpNames(): Promise<void> {
+    if (this.#isLookingUp) return;
+    this.#isLookingUp = true;
     this.#running?.surroundings.setNames(await this.#resolve());
+    this.#isLookingUp = false;
   }
 
   async #open(): Promise<void> {
@@ -260,7 +264,11 @@ export class Agent {
       bound: opened.endpoints,
       boot,
       names,
-      onLocal: (endpoints) => this.#input({ kind: "local-endpoints", endpoints }),
+      onLocal: (endpoints) => {
+        this.#input({ kind: "local-endpoints", endpoints });
+        // Another network may have another resolver, and members that did not answer may do so from here.
+        void this.lookUpNames();
+      },
       onFound: (endpoints) => this.#input({ kind: "bootstrap", endpoints }),
     });
   }

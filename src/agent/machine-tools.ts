@@ -5,6 +5,7 @@ import { boottimeNow } from "../io/clock.ts";
 import { EngineOpenError, type OpenErrorCode, openNativeEngine } from "../io/engine.ts";
 import { HostInterface } from "../io/interface.ts";
 import { openLanSocket } from "../io/lan-socket.ts";
+import { watchNetwork } from "../io/network-watch.ts";
 import { OsRng } from "../io/os-rng.ts";
 import { Node } from "../node/node.ts";
 import type { AgentTools, EngineRequest, OpenedEngine } from "./agent.ts";
@@ -35,6 +36,7 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     hostInterface: new HostInterface(config.interfaceName),
     hostAddresses,
     openLanSocket,
+    watchNetwork,
     resolver: systemResolver,
   };
 }

@@ -2,17 +2,19 @@
  * What this host's networks say: its own addresses, and where members may be found. Names, the LAN
  * and the rest each keep a list of their own; the node gets one.
  *
+ *     rtnetlink ──> look
  *     host addresses ──> endpoints (candidates for peers) ──> onLocal
  *                   └──> LAN search ──┐
  *     names of the file ──────────────┴──> onFound
  */
 import type { DropReason } from "../base/drop-reason.ts";
-import type { Endpoint } from "../base/net.ts";
+import { type Endpoint, endpointText } from "../base/net.ts";
 import type { Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { HostAddress } from "../io/interface.ts";
+import type { NetworkWatch } from "../io/network-watch.ts";
 import type { LanInterface } from "../node/lan-search.ts";
 import type { Config } from "./config.ts";
 import { LanFinder, type OpenLanSocket } from "./lan-finder.ts";
@@ -26,6 +28,8 @@ export interface SurroundingsTools {
   readonly now: () => Millis;
   readonly hostAddresses: () => readonly HostAddress[];
   readonly openLanSocket: OpenLanSocket;
+  /** undefined where the kernel does not tell of changes. */
+  readonly watchNetwork: (onChange: () => void) => NetworkWatch | undefined;
 }
 
 export interface SurroundingsOptions {
@@ -49,6 +53,7 @@ type Source = (typeof SOURCES)[number];
 export class Surroundings {
   readonly #options: SurroundingsOptions;
   readonly #lan: LanFinder | undefined;
+  #watch: NetworkWatch | undefined;
   readonly #places = new Map<Source, readonly Endpoint[]>();
   #local: readonly Endpoint[];
   #interfaces: readonly LanInterface[] = [];
@@ -67,15 +72,20 @@ export class Surroundings {
 
   /** The node runs now: it may be told what is found. */
   start(): void {
+    this.#watch = this.#options.tools.watchNetwork(() => this.look());
+    if (this.#watch === undefined) {
+      this.#options.tools.log.warn({}, "no rtnetlink: changes of addresses are noticed late");
+    }
     this.#searchLan();
   }
 
-  /** Reads the host's addresses again. */
+  /** Reads the host's addresses again: at once when the kernel says so, and now and then. */
   look(): void {
     const local = this.#endpointsOf(this.#options.tools.hostAddresses());
     this.#searchLan();
     if (sameEndpoints(local, this.#local)) return;
     this.#local = local;
+    this.#options.tools.log.info({ endpoints: local.map(endpointText) }, "own addresses");
     this.#options.onLocal(local);
   }
 
@@ -90,6 +100,7 @@ export class Surroundings {
   }
 
   close(): void {
+    this.#watch?.close();
     this.#lan?.close();
   }
 

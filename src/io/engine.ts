@@ -112,6 +112,13 @@ export interface AddonTap {
   close(): void;
 }
 
+/** The addon's word that addresses, interfaces or routes of this host changed. */
+export interface AddonNetworkWatch {
+  /** Calls back once, at the next change since this call; keeps nothing alive. */
+  whenChanged(callback: () => void): void;
+  close(): void;
+}
+
 export interface AeadRequest {
   readonly cipher: Cipher;
   /** 32 bytes */
@@ -126,6 +133,8 @@ export interface AeadRequest {
 export interface Addon {
   readonly Engine: new (options: NativeEngineOptions, onReady: () => void) => AddonEngine;
   readonly Tap: new (options: TapDeviceOptions | { readonly fd: number }) => AddonTap;
+  /** Throws where there is no rtnetlink. */
+  readonly NetworkWatch: new () => AddonNetworkWatch;
   /** Ciphertext and tag. */
   seal(request: AeadRequest): Uint8Array;
   /** The plaintext; undefined when the tag is wrong. */

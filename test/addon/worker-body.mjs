@@ -15,11 +15,14 @@ const engine = new addon.Engine(
 );
 engine.setKeepsAlive(true);
 tap.whenReadable(() => {});
+const network = new addon.NetworkWatch();
+network.whenChanged(() => {});
 const frame = new Uint8Array(60).fill(0xff);
 for (let i = 0; i < 20; i++) tap.write(frame);
 if (workerData.ending === "close") {
   engine.close();
   tap.close();
+  network.close();
 } else if (workerData.ending === "exit") {
   process.exit(0);
 }

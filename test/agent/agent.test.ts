@@ -186,6 +186,51 @@ describe("running", () => {
     agent.stop();
   });
 
+  it("takes up changes of addresses when the kernel says so, each once", async () => {
+    const agent = await started();
+    const told = () => machine.node.inputs.filter((input) => input.kind === "local-endpoints");
+    machine.networkChanged();
+    expect(told()).toEqual([]);
+    machine.addresses = [
+      { interface: "eth0", ip: "192.168.1.5", prefix: 24 },
+      { interface: "weft-lab", ip: "10.117.0.9", prefix: 16 },
+      { interface: "wlan0", ip: "192.168.7.5", prefix: 24 },
+    ];
+    machine.networkChanged();
+    machine.networkChanged();
+    const endpoints = ["192.168.1.5", "192.168.7.5"].map((ip) => ({ ip, port: 7117 }));
+    expect(told()).toEqual([{ kind: "local-endpoints", endpoints }]);
+    agent.stop();
+    expect(machine.watchClosed).toBe(1);
+  });
+
+  it("searches on each interface but its own TAP, anew when they change, not when lan is off", async () => {
+    const agent = await started();
+    await vi.waitFor(() => expect(machine.announced.map(({ name }) => name)).toEqual(["eth0"]));
+    machine.addresses = [
+      { interface: "eth0", ip: "192.168.1.5", prefix: 24 },
+      { interface: "weft-lab", ip: "10.117.0.9", prefix: 16 },
+      { interface: "eth1", ip: "fe80::1", prefix: 64 },
+      { interface: "eth2", ip: "2001:db8::1", prefix: 64 },
+    ];
+    machine.networkChanged();
+    const names = () => machine.lan.at(-1)?.interfaces.map(({ name }) => name);
+    await vi.waitFor(() => expect(names()).toEqual(["eth0"]));
+    expect(machine.lanClosed).toBe(0);
+    machine.addresses = machine.addresses.with(0, {
+      interface: "eth0",
+      ip: "192.168.1.6",
+      prefix: 24,
+    });
+    machine.networkChanged();
+    await vi.waitFor(() => expect(machine.lanClosed).toBe(1));
+    agent.stop();
+    await agent.finished;
+    const before = machine.lan.length;
+    (await started("lan: off\n")).stop();
+    expect(machine.lan.length).toBe(before);
+  });
+
   it("a wrong key of others becomes one journal entry although its count grows", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     const agent = await started();

@@ -168,6 +168,8 @@ export class FakeMachine {
   readonly lan: LanSocketOptions[] = [];
   readonly announced: { readonly name: string; readonly bytes: Uint8Array }[] = [];
   lanClosed = 0;
+  networkChanged: () => void = () => undefined;
+  watchClosed = 0;
   services: Readonly<Record<string, readonly SrvRecord[]>> = {};
   request: EngineRequest | undefined;
   engineFault: WeftError | undefined;
@@ -208,6 +210,10 @@ export class FakeMachine {
       },
       hostInterface: new HostInterface("weft-lab", async (args) => this.#ip(args)),
       hostAddresses: () => this.addresses,
+      watchNetwork: (onChange) => {
+        this.networkChanged = onChange;
+        return { close: () => void this.watchClosed++ };
+      },
       openLanSocket: async (options) => {
         this.lan.push(options);
         return {
