@@ -1,5 +1,5 @@
-// The addon's exports: Engine, Tap, NetworkWatch, seal, open, mac1, boottimeMs, framePair. One copy of everything
-// for each environment, so that Workers may load it too.
+// The addon's exports: Engine, Tap, NetworkWatch, seal, open, mac1, boottimeMs, framePair. One copy
+// of everything for each environment, so that Workers may load it too.
 #include <napi.h>
 #include <sys/socket.h>
 #include <time.h>

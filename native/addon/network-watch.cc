@@ -53,8 +53,8 @@ NetworkWatch::~NetworkWatch() {
   if (socket_ >= 0) ::close(socket_);
 }
 
-/// whenChanged(callback): once, at the next change since the last call. Does not keep the event loop
-/// alive; never calls back after `close`.
+/// whenChanged(callback): once, at the next change since the last call. Does not keep the event
+/// loop alive; never calls back after `close`.
 Napi::Value NetworkWatch::whenChanged(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsFunction()) {
