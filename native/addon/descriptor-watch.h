@@ -16,8 +16,8 @@ class DescriptorWatch {
   DescriptorWatch(const DescriptorWatch&) = delete;
   DescriptorWatch& operator=(const DescriptorWatch&) = delete;
 
-  /// Calls back once when `fd` can be read; a callback that waits already is replaced. The
-  /// descriptor must be the same each time and stay open until `stop`. False when it cannot be polled.
+  /// Calls back once when `fd` can be read; a callback that waits already is replaced. It must be
+  /// the same descriptor each time, open until `stop`. False when it cannot be polled.
   bool callOnce(int fd, Napi::Function callback);
 
   /// The descriptor is let go of at once; a callback that waits stays until `wake`.
