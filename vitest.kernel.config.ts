@@ -6,6 +6,8 @@ export default defineConfig({
     include: ["test/netns/**/*.test.ts"],
     globalSetup: ["test/netns/nothing-left.ts"],
     testTimeout: 180_000,
+    // the pairs of nat-pairs wait for each other by a gate of their own
+    maxConcurrency: 16,
     hookTimeout: 120_000,
     pool: "forks",
     fileParallelism: false,

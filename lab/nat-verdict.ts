@@ -1,0 +1,45 @@
+/** Holds what was seen of a pair against what theory says. */
+import type { PairRun } from "./nat-run.ts";
+import type { PathClass } from "./nat-theory.ts";
+
+/** Issued to people as the bound of a fresh start. */
+export const FIRST_REPLY_MS = 2_000;
+export const SETTLED_MS = 10_000;
+
+/** What was not as it should be; empty when all was well. */
+export function faultsOf(run: PairRun, expected: PathClass): string[] {
+  const faults: string[] = [];
+  const { firstReplyMs, settled, settledMs } = run;
+  if (firstReplyMs === undefined) faults.push("no reply");
+  else if (firstReplyMs > FIRST_REPLY_MS) faults.push(`first reply ${seconds(firstReplyMs)}`);
+  if (settled !== expected) faults.push(`${settled} instead of ${expected}`);
+  // the last sample may be a little late; before that a relayed pair has nothing to wait for
+  else if (settled === "direct" && settledMs > SETTLED_MS) {
+    faults.push(`direct after ${seconds(settledMs)}`);
+  }
+  if (changes(run) > 1) faults.push(`flaps: ${pathsText(run)}`);
+  return faults;
+}
+
+/** From relay to direct is one change; one more is one too many. */
+function changes({ samples }: PairRun): number {
+  const certain = samples.filter(({ path }) => path === "direct" || path === "relay");
+  return certain.filter((sample, i) => i > 0 && sample.path !== certain[i - 1]?.path).length;
+}
+
+/** One letter a second: d(irect), r(elay), b(oth), n(one). */
+export function pathsText({ samples }: PairRun): string {
+  return samples.map(({ path }) => path[0]).join("");
+}
+
+export function runText(run: PairRun): string {
+  const { firstReplyMs, sent, answered, probes, settled } = run;
+  const first = firstReplyMs === undefined ? "never" : seconds(firstReplyMs);
+  const lost = `${sent - answered}/${sent} lost`;
+  const sought = `probes ${probes.total} (${probes.perSecond}/s)`;
+  return `${settled.padEnd(9)} first ${first.padEnd(7)} ${pathsText(run).padEnd(10)} ${lost} ${sought}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} s`;
+}

@@ -1,0 +1,51 @@
+/** Makes a cable of the lab long: what it carries arrives later, in both directions. */
+import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Lab, Site } from "./lab.ts";
+import { eventually, run } from "./shell.ts";
+
+const ROOT = new URL(import.meta.url.includes("/dist/") ? "../../" : "../", import.meta.url);
+const SOURCE = fileURLToPath(new URL("lab/path-delay.cc", ROOT));
+const PROGRAM = fileURLToPath(new URL("build/lab/path-delay", ROOT));
+
+/** The end of a cable to the internet: `eth0` of a site, or `wan` of a NAT box. */
+export interface CableEnd {
+  readonly machine: Site;
+  readonly device: string;
+}
+
+/** @param delayMs in each direction */
+export async function addDelay(lab: Lab, end: CableEnd, delayMs: number): Promise<void> {
+  await buildProgram();
+  const { machine, device } = end;
+  const { port } = machine;
+  const [near, far] = [`n${port}`, `f${port}`];
+  const { namespace, bridge } = lab.internetSwitch;
+  // The bridge's new port takes the old one's name, so that rules about this cable still hold.
+  const steps = [
+    `link set ${port} down`,
+    `link set ${port} nomaster`,
+    `link set ${port} name ${near}`,
+    `link add ${port} type veth peer name ${far}`,
+    `link set ${port} master ${bridge}`,
+    ...[near, far, port].map((name) => `link set ${name} up`),
+  ];
+  await run(["ip", "-n", namespace, "-batch", "-"], { input: `${steps.join("\n")}\n` });
+  // Only what leaves as whole packets with whole checksums can be copied by hand.
+  await machine.run(["ethtool", "-K", device, ...OFFLOADS_OFF]);
+  await lab.middle.run(["ethtool", "-K", port, ...OFFLOADS_OFF]);
+  const running = lab.middle.start([PROGRAM, near, far, `${delayMs}`]);
+  await eventually("path-delay runs", async () => running.output.includes("ready"), 5_000, 10);
+}
+
+const OFFLOADS_OFF = ["tx", "off", "gso", "off", "tso", "off", "gro", "off"];
+
+/** By a rename: several programs may want it at once. */
+async function buildProgram(): Promise<void> {
+  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs > statSync(SOURCE).mtimeMs) return;
+  mkdirSync(dirname(PROGRAM), { recursive: true });
+  const fresh = `${PROGRAM}.${process.pid}`;
+  await run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-pthread", "-o", fresh, SOURCE]);
+  renameSync(fresh, PROGRAM);
+}
