@@ -20,6 +20,9 @@ import type { Network } from "./network.ts";
 import { Stack } from "./stack.ts";
 import type { World } from "./world.ts";
 
+/** UDP payload of a 1500-byte packet: what the simulated interfaces take. */
+const ETHERNET_DATAGRAM = 1_472;
+
 export const SIM_PORT = 7117;
 /** Journal kept for a failing run. */
 const EVENTS_MAX = 200;
@@ -260,6 +263,7 @@ export class Host {
           this.#network.send(sockets.endpointOf(socket) ?? this.endpoint, to, bytes),
         sockets,
         tapWrite: (frame) => this.stack.receive(frame),
+        largestDatagram: () => ETHERNET_DATAGRAM,
       },
     });
   }

@@ -48,6 +48,8 @@ export interface LinkView {
   readonly lossFraction: number;
   /** Bytes of UDP payload; 0 without a path. */
   readonly maxDatagram: number;
+  /** The search for the path's size is over; until then maxDatagram grows. */
+  readonly isSizeSettled: boolean;
   readonly openedAt: Millis;
   readonly lastHeardAt: Millis;
   readonly traffic: SessionTraffic | undefined;

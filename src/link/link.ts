@@ -12,6 +12,7 @@ import type {
   EngineCommand,
   Label,
   PathIndex,
+  PathTarget,
   ReceiverIndex,
   SessionId,
   SessionTraffic,
@@ -49,7 +50,7 @@ const FAR_PERIOD_MS = 10_000;
 const SILENT_AGAIN_MS = 3_000;
 /** Rekeys without an answer before a whole handshake is tried. */
 const REKEYS_BEFORE_RENEWAL = 2;
-/** Frames between two traffic reports that make the path's size worth verifying. */
+/** Frames between two traffic reports that make the path's size worth watching. */
 const BUSY_FRAMES = 16;
 
 type ControlUpcall = Extract<Upcall, { kind: "control" }>;
@@ -128,6 +129,7 @@ export class Link {
       rttMs: this.paths.rttMs,
       lossFraction: this.paths.lossFraction,
       maxDatagram: this.paths.maxDatagram,
+      isSizeSettled: this.paths.isSizeSettled,
       openedAt: this.#openedAt,
       lastHeardAt: this.#lastHeardAt,
       traffic: this.traffic,
@@ -201,7 +203,13 @@ export class Link {
     if (traffic.silentMs !== undefined) {
       this.#lastHeardAt = Math.max(this.#lastHeardAt, now - traffic.silentMs);
     }
-    if (traffic.framesOut - before >= BUSY_FRAMES) this.paths.verifySize(now);
+    if (traffic.framesOut - before >= BUSY_FRAMES) this.paths.noteBusy(now);
+  }
+
+  /** The kernel refused a datagram of this size on the paths that leave there. */
+  refuseSize(now: Millis, size: number, leavesThere: (to: PathTarget) => boolean): void {
+    this.paths.refuseSize(now, size, leavesThere);
+    this.#drainPaths(now);
   }
 
   send(now: Millis, message: OutgoingMessage): void {

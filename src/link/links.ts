@@ -43,6 +43,7 @@ import type {
   SendOwner,
 } from "./link-types.ts";
 import { OwnCandidates } from "./own-candidates.ts";
+import { noteRefusedSize } from "./refused-size.ts";
 import { type DirectLink, type DirectLinks, Relays } from "./relays.ts";
 
 export type {
@@ -251,6 +252,8 @@ export class Links
       case "endpoint":
         if (upcall.from.port === 0) return this.#drops.count("bad-field");
         return this.#links.use(upcall.session)?.seenAt(now, upcall);
+      case "size-refused":
+        return noteRefusedSize(now, this.#links, upcall);
       case "rekey-due":
         return this.#links.use(upcall.session)?.beginRekey(now);
       case "traffic":

@@ -3,7 +3,7 @@ import { isIpv6 } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { below, type Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
-import { PathSize } from "./path-size.ts";
+import { type PathKind, PathSize } from "./path-size.ts";
 import { ProbeSchedule, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { RttEstimate } from "./rtt.ts";
 
@@ -50,10 +50,15 @@ export function newPath(now: Millis, index: PathIndex, origin: PathOrigin, rng: 
     keepaliveMs: KEEPALIVE_MS + below(rng, KEEPALIVE_SPREAD_MS),
     rtt: new RttEstimate(),
     schedule: new ProbeSchedule(now, TRYING_GAPS_MS, SPARE_PERIOD_MS),
-    size: new PathSize(to.kind === "relay" || isIpv6(to.endpoint.ip)),
+    size: new PathSize(sizeKindOf(to)),
     isGood: false,
     lastAckAt: Number.NEGATIVE_INFINITY,
   };
+}
+
+function sizeKindOf(to: PathTarget): PathKind {
+  if (to.kind === "relay") return "relayed";
+  return isIpv6(to.endpoint.ip) ? "v6" : "v4";
 }
 
 /** Whether to leave `active` for `path`; both are not equally good, so this never flaps. */

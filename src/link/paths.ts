@@ -10,7 +10,7 @@
  * preferred to a relay, a clearly faster one to a slower one. While no direct path works, all candidates
  * are tried again in rounds that back off.
  */
-import type { Label, PathIndex, SessionId, SocketIndex } from "../base/engine.ts";
+import type { Label, PathIndex, PathTarget, SessionId, SocketIndex } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
 import { type Endpoint, type IpFamily, sameEndpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
@@ -100,6 +100,11 @@ export class Paths {
 
   get maxDatagram(): number {
     return this.#active?.size.confirmed ?? 0;
+  }
+
+  /** Nothing larger than maxDatagram is expected to pass soon. */
+  get isSizeSettled(): boolean {
+    return this.#active?.size.isSettled ?? false;
   }
 
   /** A direct path carries traffic and answers. */
@@ -229,8 +234,20 @@ export class Paths {
   }
 
   /** The core saw traffic on the active path: a hole for large datagrams must be found. */
-  verifySize(now: Millis): void {
-    this.#active?.size.verify(now);
+  noteBusy(now: Millis): void {
+    this.#active?.size.noteBusy(now);
+  }
+
+  someLeaves(leavesThere: (to: PathTarget) => boolean): boolean {
+    return this.#table.all().some(({ to }) => leavesThere(to));
+  }
+
+  /** The kernel refused a datagram of this size: it is larger than the link that these paths leave by. */
+  refuseSize(now: Millis, size: number, leavesThere: (to: PathTarget) => boolean): void {
+    for (const path of this.#table.all()) {
+      if (!leavesThere(path.to) || !path.size.refused(now, size)) continue;
+      this.#writePath(path);
+    }
   }
 
   /** A probe-ack; undefined when it answers nothing, else the time it took. */
@@ -292,10 +309,9 @@ export class Paths {
   }
 
   #runSize(now: Millis, path: Path): void {
-    const size = path.size.take(now, path.rtt.timeoutMs());
-    if (size === undefined) return;
-    if (size === "shrunk") this.#writePath(path);
-    else this.#sendProbe(now, path, size);
+    const { sizes, hasChanged } = path.size.take(now, path.rtt.timeoutMs());
+    if (hasChanged) this.#writePath(path);
+    for (const size of sizes) this.#sendProbe(now, path, size);
   }
 
   #exhaust(now: Millis, path: Path): void {
@@ -395,6 +411,7 @@ export class Paths {
       path: path.index,
       to: path.to,
       maxDatagram: path.size.confirmed,
+      settled: path.size.isSettled,
       keepaliveMs: path.keepaliveMs,
     });
   }

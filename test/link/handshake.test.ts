@@ -39,7 +39,7 @@ describe("a handshake by datagram", () => {
     expect(a.linkTo(b)?.peer.initiatedHere).toBe(true);
     expect(b.linkTo(a)?.peer.initiatedHere).toBe(false);
     expect(a.linkTo(b)?.rttMs).toBeCloseTo(20, 0);
-    expect(a.linkTo(b)?.maxDatagram).toBe(1_472);
+    expect(a.linkTo(b)?.maxDatagram).toBe(8_972);
     expect(a.links.drops()).toEqual({});
     expect(b.links.drops()).toEqual({});
   });

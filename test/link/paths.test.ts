@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../../src/base/net.ts";
-import { PathSize } from "../../src/link/path-size.ts";
 import { LIVE_GAPS_MS, ProbeSchedule } from "../../src/link/probe-schedule.ts";
 import { type TestNode, World } from "./world.ts";
 
@@ -169,55 +168,6 @@ describe("a link without any path", () => {
     world.run(40_000);
     expect(a.of("link-down").map(({ reason }) => reason)).toEqual(["no path"]);
     expect(b.of("link-down").map(({ reason }) => reason)).toEqual(["no path"]);
-  });
-});
-
-describe("the size of a path", () => {
-  it("is found by probes, also below a hole", () => {
-    for (const [hole, expected] of [
-      [9_000, 1_472],
-      [1_420, 1_400],
-      [1_300, 1_280],
-      [1_250, 1_200],
-    ] as const) {
-      const world = new World();
-      const [a, b] = [world.add("a"), world.add("b")];
-      world.allows = (_from, _to, bytes) => bytes.length <= hole;
-      a.connect(b.endpoint);
-      world.run(10_000);
-      expect([hole, a.linkTo(b)?.maxDatagram]).toEqual([hole, expected]);
-    }
-  });
-
-  it("shrinks within 10 s when a hole opens under traffic", () => {
-    const { world, a, b } = linked();
-    expect(a.linkTo(b)?.maxDatagram).toBe(1_472);
-    const session = a.linkTo(b)?.peer.link ?? 0;
-    world.allows = (_from, _to, bytes) => bytes.length <= 1_300;
-    const before = world.now;
-    while (world.now - before < 20_000 && a.linkTo(b)?.maxDatagram === 1_472) {
-      for (let i = 0; i < 10; i++) {
-        a.engine.apply([{ op: "frame-to-peer", session, bytes: new Uint8Array(1_200) }]);
-      }
-      world.run(500);
-    }
-    expect(world.now - before).toBeLessThanOrEqual(10_000);
-    world.run(5_000);
-    expect(a.linkTo(b)?.maxDatagram).toBe(1_280);
-  });
-
-  it("is searched again after ten minutes", () => {
-    const size = new PathSize(false);
-    size.start(0);
-    let now = 0;
-    const probes: number[] = [];
-    while (now < 1_300_000) {
-      const probe = size.take(now, 200);
-      if (typeof probe === "number") probes.push(probe);
-      now = Math.max(now, size.deadline());
-    }
-    const search = [1_472, 1_472, 1_472, 1_400, 1_400, 1_400, 1_280, 1_280, 1_280];
-    expect(probes).toEqual([...search, ...search, ...search]);
   });
 });
 

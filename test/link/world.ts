@@ -66,6 +66,8 @@ export class World {
   jitterMs: Millis;
   /** Datagrams this refuses are lost. */
   allows: (from: Endpoint, to: Endpoint, bytes: Uint8Array) => boolean = () => true;
+  /** Largest UDP payload that a node's own interface takes. */
+  linkBytes = 65_507;
   /** Routed handshakes this refuses are lost. */
   routes: (from: TestNode, to: RingAddress, bytes: Uint8Array) => boolean = () => true;
   datagrams = 0;
@@ -234,6 +236,7 @@ export class TestNode {
         now: () => world.now,
         send: (socket, to, bytes, ttl) => this.#emit({ socket, to, bytes, ttl }),
         tapWrite: () => {},
+        largestDatagram: () => world.linkBytes,
         sockets: {
           open: (socket) => {
             const port = this.#nextPort++;
