@@ -1,20 +1,23 @@
 /**
- * `npm run demo`: three sites, one Ethernet, no server. Everything happens in network namespaces that
- * are made here and removed again, also on Ctrl-C or failure.
+ * `npm run demo`: three sites, two of them behind home routers, one Ethernet, no server. Everything
+ * happens in network namespaces that are made here and removed again, also on Ctrl-C or failure.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Agent } from "../lab/agent.ts";
 import { Lab, type Site } from "../lab/lab.ts";
+import { NatBox } from "../lab/nat-box.ts";
 import { eventually, run } from "../lab/shell.ts";
 import { Screen } from "./screen.ts";
 
-const SITES = ["oslo", "lima", "pune"] as const;
+/** On the internet itself; the others are behind NATs. */
+const PUBLIC_SITE = "oslo";
+const HOMES = ["lima", "pune"] as const;
 const RANGE = "10.44.0.0/24";
 const FILE_BYTES = 8 * 1024 * 1024;
 const IPERF_SECONDS = 3;
-const screen = new Screen(8);
+const screen = new Screen(9);
 
 async function main(): Promise<void> {
   requireMachine();
@@ -42,9 +45,10 @@ function requireMachine(): void {
 }
 
 async function play(lab: Lab): Promise<void> {
-  const agents = await makeSites(lab);
+  const { agents, slowRouter } = await makeSites(lab);
   const addresses = await joinAll(agents);
   await showNetwork(agents);
+  await becomeDirect(agents, addresses, slowRouter);
   await pingPairs(agents, addresses);
   await moveFile(agents, addresses);
   await measure(agents, addresses);
@@ -52,21 +56,49 @@ async function play(lab: Lab): Promise<void> {
   screen.step("removing everything: agents, interfaces, namespaces, files");
 }
 
-async function makeSites(lab: Lab): Promise<Agent[]> {
-  screen.step("three sites behind a bridge that plays the internet, one cluster file");
-  const sites: Site[] = [];
-  for (const name of SITES) sites.push(await lab.addSite(name));
+interface Sites {
+  readonly agents: readonly Agent[];
+  /** The router of the last site, which at first lets no packet pass between the homes. */
+  readonly slowRouter: NatBox;
+}
+
+async function makeSites(lab: Lab): Promise<Sites> {
+  screen.step("three sites on a bridge that plays the internet, one cluster file");
+  const first = await lab.addSite(PUBLIC_SITE);
+  const routers: NatBox[] = [];
+  const sites: Site[] = [first];
+  for (const name of HOMES) {
+    const router = await NatBox.create(lab, `${name}-router`, { kind: "portrestricted" });
+    routers.push(router);
+    sites.push(await router.addSite(name));
+  }
   const file = join(lab.folder, "cluster.yaml");
-  const first = sites[0]?.ip ?? "";
-  const init = ["init", "demo", "--out", file, "--range", RANGE, "--bootstrap", `${first}:7117`];
+  const init = ["init", "demo", "--out", file, "--range", RANGE, "--bootstrap", `${first.ip}:7117`];
   await run([process.execPath, cliPath(), ...init]);
   const redacted = readFileSync(file, "utf8").replace(/^secret: .*$/m, "secret: (32 random bytes)");
   screen.show("cat cluster.yaml", redacted.replace(/^#.*\n/gm, ""));
-  for (const site of sites) {
-    mkdirSync(site.folder, { recursive: true });
-    screen.say(`${site.name.padEnd(6)} has the address ${site.ip} on this internet`);
+  screen.say(`${first.name.padEnd(6)} has the public address ${first.ip}`);
+  for (const [i, router] of routers.entries()) {
+    const { name, ip } = sites[i + 1] ?? first;
+    screen.say(
+      `${name.padEnd(6)} has ${ip} behind a router (port-restricted NAT) at ${router.outside}`,
+    );
   }
-  return sites.map((site) => new Agent(site, file));
+  const slowRouter = routers.at(-1);
+  if (slowRouter === undefined) throw new Error("no router");
+  await slowRouter.addRules(holdBack(first.ip));
+  return { agents: sites.map((site) => new Agent(site, file)), slowRouter };
+}
+
+/** Until it is deleted, only the public site is reached by UDP. */
+function holdBack(publicIp: string): string {
+  return `table ip slow {
+  chain forward {
+    type filter hook forward priority filter - 1; policy accept;
+    meta l4proto udp ip daddr != ${publicIp} ip saddr != ${publicIp} drop
+  }
+}
+`;
 }
 
 function cliPath(): string {
@@ -105,6 +137,43 @@ async function showNetwork(agents: readonly Agent[]): Promise<void> {
     if (status !== 0) throw new Error(`weft ${verb}: exit ${status}: ${stderr.trim()}`);
     screen.show(`weft ${verb}`, stdout);
   }
+}
+
+async function becomeDirect(
+  agents: readonly Agent[],
+  addresses: readonly string[],
+  slowRouter: NatBox,
+): Promise<void> {
+  const [, from, to] = agents;
+  if (from === undefined || to === undefined) return;
+  screen.step(`${from.name} and ${to.name}: first over ${PUBLIC_SITE}, then directly`);
+  screen.say(
+    `Routers usually open before you could look, so this demo slows ${to.name}'s down: it`,
+  );
+  screen.say(`dropped every UDP packet but those of ${PUBLIC_SITE}. All the same they talk:`);
+  const ping = from.site.start(["ping", "-n", "-i", "0.1", addresses[2] ?? ""]);
+  await eventually("an answer", async () => ping.output.includes("icmp_seq=1 "), 10_000, 20);
+  await showLink(from, to, "relay");
+  await slowRouter.addRules("delete table ip slow\n");
+  const started = performance.now();
+  screen.say("Now the router works as it should.");
+  await showLink(from, to, "direct");
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await ping.stop("SIGINT");
+  const [loss = ""] = /\d+ packets transmitted.*loss/.exec(ping.output) ?? [];
+  screen.say(`direct after ${seconds} s; a ping every 0.1 s meanwhile: ${loss}`);
+  if (!loss.includes(" 0% packet loss")) throw new Error("the change of path lost pings");
+}
+
+/** Waits for the link, then prints its row as `weft peers` does. */
+async function showLink(from: Agent, to: Agent, link: "relay" | "direct"): Promise<void> {
+  const isThere = async () =>
+    (await from.status())?.peers.find((peer) => peer.name === to.name)?.link === link;
+  await eventually(`${from.name} reaches ${to.name}: ${link}`, isThere, 90_000, 50);
+  const rows = (await from.weft("peers")).stdout.split("\n");
+  const shown = rows.filter((row, i) => i === 0 || row.startsWith(`${to.name} `));
+  screen.show("weft peers", shown.join("\n"));
 }
 
 async function pingPairs(agents: readonly Agent[], addresses: readonly string[]): Promise<void> {

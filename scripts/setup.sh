@@ -29,12 +29,12 @@ make make
 python3 python3
 iproute2 ip
 nftables nft
-conntrack conntrack
 iperf3 iperf3
 iputils-ping ping
 TABLE
   [ "$mode" = test ] || return 0
   cat <<'TABLE'
+conntrack conntrack
 udhcpc udhcpc
 isc-dhcp-client dhclient
 dhcpcd-base dhcpcd
