@@ -284,6 +284,8 @@ export class Host {
       mac: this.#mac,
       mtu: 1_390,
       sockets: [4],
+      bound: [this.endpoint],
+      stun: "members",
       hasAes: true,
       bootstrap: this.#options.bootstrap,
       localEndpoints: [this.endpoint],

@@ -90,7 +90,7 @@ describe("docs/ERRORS.md", () => {
 });
 
 describe("docs/PROTOCOL.md", () => {
-  const AREAS = ["link", "ring", "dht", "lease", "vnet", "node"];
+  const AREAS = ["link", "stun", "ring", "dht", "lease", "vnet", "node"];
   const rows = rowsUnder("docs/PROTOCOL.md", "Timers and bounds").map(([name, file, value]) => ({
     name: plain(name),
     file: plain(file),
@@ -165,7 +165,7 @@ describe("docs/OPERATING.md", () => {
     const written = rowsUnder("docs/OPERATING.md", "Journal").map(
       ([area, what]) => `${area} ${plain(what)}`,
     );
-    const areas = ["link", "ring", "dht", "lease", "vnet", "node", "agent"];
+    const areas = ["link", "stun", "ring", "dht", "lease", "vnet", "node", "agent"];
     const raised = areas.flatMap((area) =>
       sourcesOf(area).flatMap((path) =>
         [...read(path).matchAll(/(?:\bwhat: |\bownEvent\(\s*)"([a-z-]+)"/g)].map(

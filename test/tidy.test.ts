@@ -9,7 +9,19 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const CORE = ["base", "wire", "frame", "crypto", "link", "ring", "dht", "lease", "vnet", "node"];
+const CORE = [
+  "base",
+  "wire",
+  "frame",
+  "crypto",
+  "link",
+  "stun",
+  "ring",
+  "dht",
+  "lease",
+  "vnet",
+  "node",
+];
 /** Lower may not import higher: a protocol must not know who uses it. wire and frame are equals. */
 const ORDER = [...CORE, "io", "agent", "cli"];
 const EQUALS: ReadonlySet<string> = new Set(["wire>frame", "frame>wire"]);

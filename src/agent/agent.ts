@@ -13,7 +13,7 @@ import type { DropReason } from "../base/drop-reason.ts";
 import type { Engine, EngineCounters, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import type { Machine } from "../base/machine.ts";
-import { type Endpoint, endpointText, familyOf, type Mac, subnetText } from "../base/net.ts";
+import { type Endpoint, endpointText, type Mac, subnetText } from "../base/net.ts";
 import type { Millis } from "../base/time.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
@@ -24,7 +24,7 @@ import type { NodeConfig, NodeInput, NodeOutput } from "../node/config.ts";
 import type { NodeStatus } from "../node/status.ts";
 import { sumDrops } from "../node/sum-drops.ts";
 import type { AgentStatus } from "./agent-status.ts";
-import { type Resolver, resolveBootstrap } from "./bootstrap-names.ts";
+import { type Resolver, resolveBootstrap, resolveServers } from "./bootstrap-names.ts";
 import type { Config } from "./config.ts";
 import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
 import { healthLines } from "./health.ts";
@@ -153,6 +153,7 @@ export class Agent {
   /** Lets the node act. Apart from `start`, so that sockets can be bound in between. */
   run(): void {
     this.#running?.driver.start();
+    void this.#lookUpServers();
     this.#running?.surroundings.start();
   }
 
@@ -211,6 +212,7 @@ export class Agent {
     if (this.#isLookingUp) return;
     this.#isLookingUp = true;
     this.#running?.surroundings.setNames(await this.#resolve());
+    await this.#lookUpServers();
     this.#isLookingUp = false;
   }
 
@@ -232,7 +234,7 @@ export class Agent {
       const rest = {
         localEndpoints: surroundings.local,
         wallSeconds: this.#wallSeconds(),
-        sockets: opened.endpoints.map((endpoint) => familyOf(endpoint.ip)),
+        bound: opened.endpoints,
       };
       const node = this.#tools.createNode(planNode(this.#config, suite, { ...facts, ...rest }));
       const driver = this.#createDriver(node, opened.engine);
@@ -408,6 +410,14 @@ export class Agent {
     );
     this.#condition("names", problems.length === 0 ? undefined : problems.join("; "));
     return [...endpoints];
+  }
+
+  async #lookUpServers(): Promise<void> {
+    const { stunServers } = this.#config;
+    if (stunServers.length === 0) return;
+    const { endpoints, problems } = await resolveServers(stunServers, this.#tools.resolver);
+    this.#condition("stun", problems.length === 0 ? undefined : problems.join("; "));
+    this.#input({ kind: "stun-servers", endpoints });
   }
 
   #sayGoodbye(name: "stop" | "leave", limitMs: number): void {

@@ -1,4 +1,4 @@
-/** Turns the file's bootstrap list into endpoints; names are looked up again and again. */
+/** Turns names of the file into endpoints; names are looked up again and again. */
 import { Resolver as DnsResolver, lookup } from "node:dns/promises";
 import { type Endpoint, parseIp } from "../base/net.ts";
 import type { BootstrapEntry } from "./bootstrap-entry.ts";
@@ -52,6 +52,14 @@ export async function resolveBootstrap(
   return joined(await Promise.all(list.map((entry) => resolveEntry(entry, resolver))));
 }
 
+/** STUN servers of the file: literal addresses and names alike. */
+export async function resolveServers(
+  list: readonly HostPort[],
+  resolver: Resolver,
+): Promise<Resolved> {
+  return joined(await Promise.all(list.map((host) => resolveHost(host, resolver, "stun_servers"))));
+}
+
 async function resolveEntry(entry: BootstrapEntry, resolver: Resolver): Promise<Resolved> {
   if (entry.kind === "host") return resolveHost(entry, resolver);
   if (entry.kind === "dns") return resolveService(entry.name, resolver);
@@ -75,7 +83,11 @@ function inOrder(records: readonly SrvRecord[]): SrvRecord[] {
   return [...records].sort((a, b) => a.priority - b.priority || b.weight - a.weight);
 }
 
-async function resolveHost({ host, port }: HostPort, resolver: Resolver): Promise<Resolved> {
+async function resolveHost(
+  { host, port }: HostPort,
+  resolver: Resolver,
+  key = "bootstrap",
+): Promise<Resolved> {
   const literal = parseIp(host);
   if (literal !== undefined) return { endpoints: [{ ip: literal, port }], problems: [] };
   try {
@@ -88,7 +100,7 @@ async function resolveHost({ host, port }: HostPort, resolver: Resolver): Promis
     return {
       endpoints: [],
       problems: [
-        `bootstrap name ${host} has no address (${why}): check its spelling and this machine's DNS`,
+        `${key} name ${host} has no address (${why}): check its spelling and this machine's DNS`,
       ],
     };
   }

@@ -6,9 +6,10 @@
 import { z } from "zod";
 import type { Cipher } from "../base/engine.ts";
 import { type Ip, isIpv6, parseIp, parseSubnet, type Subnet } from "../base/net.ts";
+import type { StunMode } from "../stun/stun.ts";
 import { parseBootstrapEntry } from "./bootstrap-entry.ts";
 import { durationText, parseDuration } from "./duration.ts";
-import { DEFAULT_PORT, parsePort, quote, Refusal } from "./host-port.ts";
+import { DEFAULT_PORT, parseHostPort, parsePort, quote, Refusal } from "./host-port.ts";
 
 export type AddressMode = "auto" | "dhcp" | "static";
 export type Switch = "on" | "off";
@@ -24,6 +25,10 @@ export interface ListenAddress {
 const MAX_LISTEN = 4;
 /** A node needs one that answers; a file lists the stable members, not all. */
 const MAX_BOOTSTRAP = 64;
+/** RFC 8489. */
+const STUN_PORT = 3_478;
+/** Two differ in what they tell; a few more stand in for those that are gone. */
+const MAX_STUN_SERVERS = 8;
 /** As many members as the overlay is tested with. */
 export const MAX_NODES = 4_096;
 /** The DHCP clients in use cannot hold a shorter lease (dhcpcd: 20 s). */
@@ -164,6 +169,8 @@ const nodeFields = {
   cipher: oneOf<"auto" | Cipher>("auto", "aes256gcm", "chacha20poly1305").optional(),
   metrics: scalar(parseMetrics).optional(),
   log: oneOf<LogLevel>("silent", "error", "warn", "info", "debug", "trace").optional(),
+  stun: oneOf<StunMode>("members", "anyone", "off").optional(),
+  stun_servers: list(MAX_STUN_SERVERS, (text) => parseHostPort(text, STUN_PORT)).optional(),
 };
 
 export const nodeSchema = z.strictObject(nodeFields);
@@ -254,6 +261,16 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     meaning: "this machine's address; under nodes: a claim all members respect",
   },
   cipher: { fallback: "auto", shared: false, meaning: "auto, aes256gcm or chacha20poly1305" },
+  stun: {
+    fallback: "members",
+    shared: false,
+    meaning: "who may ask how it is seen from here: members, anyone or off",
+  },
+  stun_servers: {
+    fallback: undefined,
+    shared: false,
+    meaning: "STUN servers to ask besides members, host or host:port each",
+  },
   metrics: {
     fallback: "off",
     shared: false,

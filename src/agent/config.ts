@@ -15,6 +15,7 @@ import {
   subnetSize,
   subnetText,
 } from "../base/net.ts";
+import type { StunMode } from "../stun/stun.ts";
 import type { BootstrapEntry } from "./bootstrap-entry.ts";
 import {
   type AddressMode,
@@ -42,6 +43,7 @@ import {
   valuesFromEnv,
 } from "./config-source.ts";
 import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
+import type { HostPort } from "./host-port.ts";
 import { nearestWord } from "./nearest.ts";
 import { parseNetworkKey } from "./network-key.ts";
 import { defaultFolders, defaultInterface, type Env } from "./paths.ts";
@@ -69,6 +71,8 @@ export interface Config {
   readonly ip: Ip | undefined;
   readonly claims: readonly Claim[];
   readonly cipher: "auto" | Cipher;
+  readonly stun: StunMode;
+  readonly stunServers: readonly HostPort[];
   readonly metricsPort: number | "off";
   readonly log: LogLevel;
   readonly stateDir: string;
@@ -258,6 +262,8 @@ class Merge {
       ip: values.ip,
       claims,
       cipher: values.cipher ?? "auto",
+      stun: values.stun ?? "members",
+      stunServers: values.stun_servers ?? [],
       metricsPort: values.metrics ?? "off",
       log: values.log ?? "info",
       stateDir: values.state_dir ?? folders.stateDir,

@@ -23,13 +23,13 @@ export function quote(text: string): string {
 }
 
 /** `host`, `host:port`, `1.2.3.4:port`, `[2001:db8::1]:port`. */
-export function parseHostPort(text: string): HostPort | Refusal {
+export function parseHostPort(text: string, usualPort = DEFAULT_PORT): HostPort | Refusal {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+))(?::(\d{1,5}))?$/.exec(text.trim());
   const host = match?.[1] === undefined ? match?.[2] : parseIp(match[1]);
-  const port = match?.[3] === undefined ? DEFAULT_PORT : parsePort(match[3], 1);
+  const port = match?.[3] === undefined ? usualPort : parsePort(match[3], 1);
   if (host === undefined || port === undefined || !isHost(host)) {
     return new Refusal(
-      `${quote(text)} is no host:port: write 192.0.2.1:7117, [2001:db8::1]:7117 or a name`,
+      `${quote(text)} is no host:port: write 192.0.2.1:${usualPort}, [2001:db8::1]:${usualPort} or a name`,
     );
   }
   return { host, port };

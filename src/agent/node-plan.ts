@@ -1,6 +1,6 @@
 /** From a checked configuration to what the engine and the node are opened with. */
 import { concat, utf8 } from "../base/bytes.ts";
-import { type Endpoint, type IpFamily, type Mac, macFromBytes } from "../base/net.ts";
+import { type Endpoint, familyOf, type Mac, macFromBytes } from "../base/net.ts";
 import { identityFromSeed } from "../crypto/identity.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { NodeConfig, SavedState } from "../node/config.ts";
@@ -19,7 +19,8 @@ export interface PlanFacts {
   readonly hasAes: boolean;
   readonly version: string;
   readonly wallSeconds: number;
-  readonly sockets: readonly IpFamily[];
+  /** The engine's UDP sockets as bound. */
+  readonly bound: readonly Endpoint[];
   readonly bootstrap: readonly Endpoint[];
   readonly localEndpoints: readonly Endpoint[];
   readonly saved: SavedState | undefined;
@@ -63,7 +64,9 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     claims: config.claims,
     mac: tapMac(suite, facts.seed),
     mtu: mtuOf(config),
-    sockets: facts.sockets,
+    sockets: facts.bound.map((endpoint) => familyOf(endpoint.ip)),
+    bound: facts.bound,
+    stun: config.stun,
     hasAes: config.cipher === "auto" ? facts.hasAes : config.cipher === "aes256gcm",
     bootstrap: facts.bootstrap,
     searchesNearby: config.lan === "on",

@@ -1,7 +1,7 @@
 import type { Millis } from "./time.ts";
 
 /** The areas of the core, as they appear in the journal and in logs. */
-export type Area = "link" | "ring" | "dht" | "lease" | "vnet" | "node";
+export type Area = "link" | "stun" | "ring" | "dht" | "lease" | "vnet" | "node";
 
 /**
  * One act the node took of its own accord: logged, counted, kept in the bounded journal.

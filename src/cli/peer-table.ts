@@ -61,7 +61,11 @@ const COLUMNS: readonly Column<Row>[] = [
     (peer) => `${peer.maxDatagram}`,
     "right",
   ),
-  column("NAT", none, none),
+  column(
+    "NAT",
+    (status) => status.nat?.kind,
+    (peer) => peer.nat,
+  ),
   column(
     "SEEN",
     () => "now",

@@ -12,6 +12,7 @@ export function statusBlock(status: AgentStatus): string {
     ["Interface", `${status.interface}, MTU ${status.mtu}`],
     ["State", capitalised(status.state)],
     ["Ring", ringText(status)],
+    ["NAT", natText(status)],
     ["Lease", leaseText(status)],
     ["Peers", peersText(status)],
     ["Uptime", durationText(status.uptimeMs / 1_000)],
@@ -35,6 +36,11 @@ function ringText({ ring, address, peers }: AgentStatus): string {
   const size = Math.max(1, Math.round(ring.sizeEstimate));
   const place = `${name(ring.predecessors[0])} < ${address.slice(0, 8)} < ${name(ring.successors[0])}`;
   return `${place}, about ${size} ${size === 1 ? "member" : "members"}${ring.stable ? "" : ", settling"}`;
+}
+
+function natText({ nat }: AgentStatus): string {
+  const seen = nat.reflexive.length === 0 ? "" : `, seen as ${nat.reflexive.join(", ")}`;
+  return nat.udp === "blocked" ? "UDP does not come back" : `${nat.kind ?? "-"}${seen}`;
 }
 
 function leaseText({ lease, addressMode }: AgentStatus): string {

@@ -15,6 +15,8 @@ export interface ClusterKeys {
   readonly psk: Uint8Array;
   /** 32 bytes; strangers without it get silence. */
   readonly mac1Key: Uint8Array;
+  /** 32 bytes; password of members' STUN. */
+  readonly stunKey: Uint8Array;
   /** Signs certificates in `secret:` mode. */
   readonly signing: KeyPair;
   /** 32 bytes; gives each public key its salt in `secret:` mode. */
@@ -32,6 +34,7 @@ export function deriveClusterKeys(suite: CryptoSuite, networkKey: Uint8Array): C
     networkId: derive("network id", NETWORK_ID_BYTES),
     psk: derive("handshake psk", 32),
     mac1Key: derive("mac1", 32),
+    stunKey: derive("stun", 32),
     signing: suite.signingKeyPair(derive("certificate signing seed", 32)),
     saltKey: derive("certificate salt", 32),
     lanKey: derive("lan hello", 32),

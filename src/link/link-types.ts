@@ -8,9 +8,11 @@ import type {
   Upcall,
 } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
+import type { NatReport } from "../base/nat.ts";
 import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
+import type { PeerNat } from "../wire/link-messages.ts";
 
 /** One link per peer, one engine session per link: it outlives rekeys and moves between paths. */
 export type LinkId = SessionId;
@@ -54,6 +56,8 @@ export interface LinkView {
   readonly lastHeardAt: Millis;
   readonly traffic: SessionTraffic | undefined;
   readonly cipher: Cipher;
+  /** What the peer told of its NAT. */
+  readonly nat: PeerNat | undefined;
 }
 
 /** Who asked for a reliable message; routes `sent` back. */
@@ -75,6 +79,10 @@ export type LinksInput =
   | { readonly kind: "wall"; readonly wallSeconds: number }
   /** Our own host candidates on the underlay. */
   | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
+  /** How a STUN server sees this socket of ours: one more candidate. */
+  | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
+  /** What the NAT in front of this node does. */
+  | ({ readonly kind: "nat" } & NatReport)
   | { readonly kind: "connect"; readonly to: ConnectTarget; readonly role: LinkRole }
   /** Payload 0x22 that the ring delivered. */
   | { readonly kind: "routed-handshake"; readonly source: RingAddress; readonly bytes: Uint8Array }
@@ -129,5 +137,13 @@ export type LinksOutput =
   /** To be routed exactly to `to` as payload 0x22. */
   | { readonly kind: "route-handshake"; readonly to: RingAddress; readonly bytes: Uint8Array }
   | { readonly kind: "connect-failed"; readonly to: ConnectTarget; readonly reason: string }
-  /** How a peer sees us. */
-  | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint };
+  /** How a peer sees us, when that is news. */
+  | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
+  /** How a peer sees us, each time it says so. */
+  | {
+      readonly kind: "observed";
+      readonly socket: SocketIndex;
+      /** The peer's own endpoint. */
+      readonly by: Endpoint;
+      readonly endpoint: Endpoint;
+    };

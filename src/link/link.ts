@@ -19,13 +19,19 @@ import type {
   Upcall,
 } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
+import { type NatReport, sameNat } from "../base/nat.ts";
 import type { Endpoint, IpFamily } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import { emitControl } from "../wire/control.ts";
-import { emitLinkMessage, type LinkMessage, parseLinkMessage } from "../wire/link-messages.ts";
+import {
+  emitLinkMessage,
+  type LinkMessage,
+  type PeerNat,
+  parseLinkMessage,
+} from "../wire/link-messages.ts";
 import { FIRST_UPPER_MESSAGE } from "../wire/message-type.ts";
 import {
   ControlTransport,
@@ -81,6 +87,8 @@ export class Link {
   readonly #openedAt: Millis;
   #role: LinkRole;
   #peerTag: number | undefined;
+  #peerNat: PeerNat | undefined;
+  #toldNat: NatReport | undefined;
   /** The engine has keys it may seal with. */
   #canSeal = false;
   #lastHeardAt: Millis;
@@ -134,6 +142,7 @@ export class Link {
       lastHeardAt: this.#lastHeardAt,
       traffic: this.traffic,
       cipher: this.#rekeying.cipher,
+      nat: this.#peerNat,
     };
   }
 
@@ -266,6 +275,14 @@ export class Link {
     this.sendLink(now, { type: "candidates", answer, ...own });
   }
 
+  /** Once for each change of it; a peer that knows what both NATs do need not try what cannot work. */
+  tellNat(now: Millis, nat: NatReport): void {
+    const { mapping, filtering, allocation, step = 0 } = nat;
+    if (this.#toldNat !== undefined ? sameNat(this.#toldNat, nat) : mapping === "unknown") return;
+    this.#toldNat = nat;
+    this.sendLink(now, { type: "nat", mapping, filtering, allocation, step });
+  }
+
   timeout(now: Millis): void {
     if (this.#rekeying.expiresAt <= now) {
       this.#out.push({ kind: "ended", reason: "keys expired" });
@@ -325,6 +342,9 @@ export class Link {
         if (!this.paths.hasDirect) this.paths.startRound(now);
         if (message.answer) this.#out.push({ kind: "want-candidates", answer: false });
         return;
+      case "nat":
+        this.#peerNat = message;
+        return;
       case "goodbye":
         if (this.#peerTag !== undefined && this.#peerTag !== message.tag) return;
         this.#out.push({ kind: "ended", reason: `peer: ${message.reason}` });
@@ -359,7 +379,7 @@ export class Link {
     if (now - tookMs >= this.keyedAt) this.#out.push({ kind: "heard" });
     if (isRttNews(this.#saidRttMs, this.paths.rttMs)) this.sayPath();
     if (ack.observed !== undefined && from !== undefined) {
-      this.#out.push({ kind: "reflexive", socket, endpoint: ack.observed });
+      this.#out.push({ kind: "observed", socket, by: from, endpoint: ack.observed });
     }
   }
 
@@ -367,6 +387,7 @@ export class Link {
     const before = this.#peerTag;
     this.#peerTag = tag;
     if (before === undefined || before === tag) return;
+    this.#toldNat = undefined;
     this.#transport.abandon();
     this.#drainTransport();
     this.#out.push({ kind: "reopened" });

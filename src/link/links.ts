@@ -9,6 +9,7 @@ import type { DropReason } from "../base/drop-reason.ts";
 import type { EngineCommand, SessionId, SocketIndex, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
+import { type NatReport, UNKNOWN_NAT } from "../base/nat.ts";
 import type { Endpoint, IpFamily } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
@@ -42,7 +43,7 @@ import type {
   PeerInfo,
   SendOwner,
 } from "./link-types.ts";
-import { OwnCandidates } from "./own-candidates.ts";
+import { OwnCandidates, type Witness } from "./own-candidates.ts";
 import { noteRefusedSize } from "./refused-size.ts";
 import { type DirectLink, type DirectLinks, Relays } from "./relays.ts";
 
@@ -96,6 +97,7 @@ export class Links
   readonly #links: LinkTable;
   readonly #self: HandshakeSelf;
   readonly #own = new OwnCandidates();
+  #nat: NatReport = UNKNOWN_NAT;
   readonly #handshakes: Handshakes;
   readonly #relays: Relays;
   readonly #timers = new TimerTable<Timer>();
@@ -170,6 +172,11 @@ export class Links
         return;
       case "local-endpoints":
         this.#own.setLocal(input.endpoints);
+        return this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
+      case "reflexive":
+        return this.#noteReflexive(now, `stun ${input.socket}`, input);
+      case "nat":
+        this.#nat = input;
         return this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
       case "connect":
         return this.#connect(now, { to: input.to, role: input.role, isRenewal: false });
@@ -301,8 +308,10 @@ export class Links
     link.install(now, result);
     if (existing === undefined) this.#attachEarlyRelays(now, link);
     if (channel.kind === "socket" && facts.observed !== undefined) {
-      const { socket } = channel;
-      this.#noteReflexive(now, facts.address, { socket, endpoint: facts.observed });
+      const { socket, endpoint: by } = channel;
+      const seen = { socket, endpoint: facts.observed };
+      this.#noteReflexive(now, facts.address, seen);
+      this.#out.push({ kind: "observed", by, ...seen });
     }
   }
 
@@ -416,7 +425,7 @@ export class Links
       case "renew":
         return this.#renew(now, link);
       case "reopened":
-        return this.#reopen(link);
+        return this.#reopen(now, link);
       case "want-traffic":
         this.#wantsTraffic = true;
         return;
@@ -424,8 +433,10 @@ export class Links
         return link.announce(now, this.whereabouts(), out.answer);
       case "ended":
         return this.#end(now, link, out.reason, false);
-      case "reflexive":
-        return this.#noteReflexive(now, link.address, out);
+      case "observed":
+        this.#noteReflexive(now, link.address, out);
+        this.#out.push(out);
+        return;
       default:
         this.#out.push(out);
     }
@@ -461,18 +472,20 @@ export class Links
   #moved(now: Millis, link: Link): void {
     if (!link.isDirect) this.#relays.linkLost(now, link.id, false);
     this.#event(pathChanged(link.peer, link.paths.view()));
+    if (link.paths.view().kind !== "none") link.tellNat(now, this.#nat);
   }
 
-  #reopen(link: Link): void {
+  #reopen(now: Millis, link: Link): void {
     const { id, address, peer } = link;
     this.#out.push({ kind: "link-down", link: id, address, reason: "reopened" });
     this.#out.push({ kind: "link-up", peer });
     link.sayPath();
+    link.tellNat(now, this.#nat);
   }
 
   #noteReflexive(
     now: Millis,
-    witness: RingAddress,
+    witness: Witness,
     seen: { readonly socket: SocketIndex; readonly endpoint: Endpoint },
   ): void {
     const { socket, endpoint } = seen;
@@ -484,7 +497,9 @@ export class Links
   #announceAll(now: Millis): void {
     const own = this.whereabouts();
     for (const link of this.#links.useAll()) {
-      if (link.paths.view().kind !== "none") link.announce(now, own, false);
+      if (link.paths.view().kind === "none") continue;
+      link.announce(now, own, false);
+      link.tellNat(now, this.#nat);
     }
   }
 

@@ -11,6 +11,9 @@ const MAX_WITNESSES = 16;
 /** A mapping nobody confirmed for so long is gone. */
 const REFLEXIVE_LIFE_MS: Millis = 300_000;
 
+/** Who saw us: a peer, or STUN servers asked from one socket (`stun` and its index). */
+export type Witness = RingAddress | `stun ${number}`;
+
 interface Sighting {
   readonly endpoint: Endpoint;
   readonly at: Millis;
@@ -19,14 +22,14 @@ interface Sighting {
 export class OwnCandidates {
   #local: readonly Endpoint[] = [];
   /** The last word of each peer, longest silent first: whoever lies takes one place at most. */
-  readonly #sightings = new Map<RingAddress, Sighting>();
+  readonly #sightings = new Map<Witness, Sighting>();
 
   setLocal(endpoints: readonly Endpoint[]): void {
     this.#local = endpoints;
   }
 
   /** The peer `witness` sees us there. True when that is news. */
-  noteReflexive(now: Millis, witness: RingAddress, endpoint: Endpoint): boolean {
+  noteReflexive(now: Millis, witness: Witness, endpoint: Endpoint): boolean {
     if (this.#local.some((known) => sameEndpoint(known, endpoint))) return false;
     const before = [...this.#sightings.values()];
     this.#sightings.delete(witness);

@@ -3,6 +3,7 @@ import type { EngineCommand, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import type { Endpoint, Ip, IpFamily, Mac, Subnet } from "../base/net.ts";
 import type { SavedLease } from "../lease/leases.ts";
+import type { StunMode } from "../stun/stun.ts";
 import type { AddressMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
 import type { NodeState } from "./status.ts";
@@ -30,6 +31,9 @@ export interface NodeConfig {
   readonly mtu: number;
   /** The family of each of the engine's UDP sockets, in order. */
   readonly sockets: readonly IpFamily[];
+  /** As bound, one for each of them; the wildcard address stands for every one of its family. */
+  readonly bound: readonly Endpoint[];
+  readonly stun: StunMode;
   /** The processor has AES instructions. */
   readonly hasAes: boolean;
   readonly bootstrap: readonly Endpoint[];
@@ -64,6 +68,8 @@ export type NodeInput =
   | { readonly kind: "wall"; readonly wallSeconds: number }
   | { readonly kind: "bootstrap"; readonly endpoints: readonly Endpoint[] }
   | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
+  /** Servers of the file, their names looked up. */
+  | { readonly kind: "stun-servers"; readonly endpoints: readonly Endpoint[] }
   | { readonly kind: "command"; readonly id: number; readonly command: NodeCommand };
 
 export type NodeOutput =

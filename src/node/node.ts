@@ -106,9 +106,10 @@ export class Node implements Machine<NodeInput, NodeOutput> {
 
   /** What the core dropped since its start; the engine counts its own. */
   drops(): Partial<Record<DropReason, number>> {
-    const { links, ring, vnet } = this.#parts;
+    const { links, stun, ring, vnet } = this.#parts;
     return sumDrops([
       links.drops(),
+      stun.drops(),
       Object.fromEntries(ring.drops()),
       Object.fromEntries(vnet.drops()),
     ]);
@@ -146,6 +147,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "local-endpoints":
         this.#local = input.endpoints;
         return this.#tellEndpoints(now);
+      case "stun-servers":
+        return this.#parts.stun.handle(now, { kind: "servers", endpoints: input.endpoints });
       case "command":
         return this.#commands.run(now, input.id, input.command);
     }
@@ -291,7 +294,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 
   #tellEndpoints(now: Millis): void {
-    this.#parts.links.handle(now, { kind: "local-endpoints", endpoints: this.#local });
+    const local = { kind: "local-endpoints", endpoints: this.#local } as const;
+    this.#parts.links.handle(now, local);
+    this.#parts.stun.handle(now, local);
     const endpoints = [...this.#local, ...this.#reflexive];
     this.#parts.ring.handle(now, { kind: "local-endpoints", endpoints });
   }

@@ -11,6 +11,7 @@ import { Leases } from "../lease/leases.ts";
 import { leaseRule } from "../lease/winner.ts";
 import { Links } from "../link/links.ts";
 import { Ring } from "../ring/ring.ts";
+import { Stun } from "../stun/stun.ts";
 import { macRule } from "../vnet/mac-record.ts";
 import { Vnet } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
@@ -23,6 +24,7 @@ export interface Tools {
 export interface Parts {
   readonly self: RingAddress;
   readonly links: Links;
+  readonly stun: Stun;
   readonly ring: Ring;
   readonly dht: Dht;
   readonly leases: Leases;
@@ -50,6 +52,12 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       digest: config.digest,
       sockets: config.sockets,
       hasAes: config.hasAes,
+    }),
+    stun: new Stun({
+      mode: config.stun,
+      key: keys.stunKey,
+      rng: rng.fork("stun"),
+      sockets: config.bound.map((endpoint, socket) => ({ socket, endpoint })),
     }),
     ring: new Ring({ self: own.address, rng: rng.fork("ring"), name: config.nodeName }),
     dht: new Dht({

@@ -1,5 +1,6 @@
 /** Turns the machines' own views into the plain values people see (status.ts). */
 import { toHex } from "../base/bytes.ts";
+import { natKind } from "../base/nat.ts";
 import { endpointText } from "../base/net.ts";
 import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
@@ -7,7 +8,14 @@ import type { LeaseState } from "../lease/leases.ts";
 import type { LinkView } from "../link/links.ts";
 import type { NodeConfig } from "./config.ts";
 import type { Parts } from "./parts.ts";
-import type { LeaseStatus, NodeState, NodeStatus, PeerStatus, RingStatus } from "./status.ts";
+import type {
+  LeaseStatus,
+  NatStatus,
+  NodeState,
+  NodeStatus,
+  PeerStatus,
+  RingStatus,
+} from "./status.ts";
 
 export interface ReportInput {
   readonly config: NodeConfig;
@@ -31,6 +39,7 @@ export function reportStatus(now: Millis, input: ReportInput): NodeStatus {
     lease: leaseStatus(now, config, ownLease(config, parts)),
     ring: ringStatus(parts),
     peers: parts.links.views().map((view) => peerStatus(now, parts, view)),
+    nat: natStatus(parts),
     records: countRecords(parts),
     uptimeMs: now - input.startedAt,
     security: "secret",
@@ -84,8 +93,22 @@ function peerStatus(now: Millis, parts: Parts, view: LinkView): PeerStatus {
     bytesOut: traffic?.bytesOut ?? 0,
     maxDatagram: view.maxDatagram,
     cipher: view.cipher,
+    nat: view.nat === undefined ? undefined : natKind(view.nat),
     seenMsAgo: now - view.lastHeardAt,
     version: `0.${peer.minorVersion}`,
+  };
+}
+
+function natStatus(parts: Parts): NatStatus {
+  const { nat, reflexive, udp, asked, isSurveying } = parts.stun.view();
+  const kind = natKind(nat);
+  return {
+    ...nat,
+    kind,
+    reflexive: reflexive.map(endpointText),
+    udp,
+    asked,
+    isLooking: isSurveying,
   };
 }
 

@@ -3,6 +3,8 @@
  * Ring addresses are 40 hex digits, durations carry their unit in the name.
  */
 
+import type { NatReport } from "../base/nat.ts";
+
 export type NodeState = "starting" | "joining" | "online" | "degraded" | "stopped";
 
 export interface NodeStatus {
@@ -17,9 +19,23 @@ export interface NodeStatus {
   readonly lease: LeaseStatus | undefined;
   readonly ring: RingStatus;
   readonly peers: readonly PeerStatus[];
+  readonly nat: NatStatus;
   readonly records: { readonly count: number; readonly bytes: number };
   readonly uptimeMs: number;
   readonly security: "secret";
+}
+
+/** Of this node's own NAT; `weft netcheck` tells more. */
+export interface NatStatus extends NatReport {
+  /** One word; undefined while nobody could tell. */
+  readonly kind: string | undefined;
+  /** How this node is seen from outside, `ip:port` each. */
+  readonly reflexive: readonly string[];
+  /** "blocked": everybody was asked and nobody answered. */
+  readonly udp: "works" | "blocked" | "unknown";
+  /** Servers and members that the last look asked. */
+  readonly asked: number;
+  readonly isLooking: boolean;
 }
 
 export interface LeaseStatus {
@@ -55,6 +71,8 @@ export interface PeerStatus {
   readonly bytesOut: number;
   readonly maxDatagram: number;
   readonly cipher: string;
+  /** Kind of its NAT, when it told. */
+  readonly nat: string | undefined;
   readonly seenMsAgo: number;
   readonly version: string;
 }

@@ -3,7 +3,7 @@
  * comes out as `News` for the node.
  *
  *      engine upcalls ─> links <─> ring <─> dht <─> lease
- *                        └────────┴─ vnet ─┴────────┘
+ *                   └> stun ┘└───────┴─ vnet ─┴────────┘
  */
 import { assert, unreachable } from "../base/assert.ts";
 import type { SocketIndex, Upcall } from "../base/engine.ts";
@@ -15,8 +15,10 @@ import type { DhtOutput, DhtResult } from "../dht/dht.ts";
 import type { LeasesOutput, SavedLease } from "../lease/leases.ts";
 import type { ConnectTarget, LinksOutput, PeerInfo } from "../link/links.ts";
 import type { RingOutput, RingView } from "../ring/ring.ts";
+import { isStunSocket, type StunOutput } from "../stun/stun.ts";
 import type { VnetOutput } from "../vnet/vnet.ts";
 import { PAYLOAD_TYPES } from "../wire/message-type.ts";
+import { STUN_LAST_FIRST_BYTE } from "../wire/stun.ts";
 import type { NodeOutput } from "./config.ts";
 import { IdleLinks } from "./idle-links.ts";
 import type { Parts } from "./parts.ts";
@@ -59,9 +61,10 @@ export class Wiring {
   }
 
   upcall(now: Millis, upcall: Upcall): void {
-    const { links, vnet } = this.#parts;
+    const { links, stun, vnet } = this.#parts;
     const inside = upcall.kind === "frame" || upcall.kind === "miss" || upcall.kind === "held";
     if (inside) vnet.handle(now, { kind: "upcall", upcall });
+    else if (isStun(upcall)) stun.handle(now, { kind: "upcall", upcall });
     else links.handle(now, { kind: "upcall", upcall });
     if (upcall.kind === "traffic") this.#closeIdle(now);
   }
@@ -73,9 +76,10 @@ export class Wiring {
   }
 
   deadline(): Millis {
-    const { links, ring, dht, leases, vnet } = this.#parts;
+    const { links, stun, ring, dht, leases, vnet } = this.#parts;
     return Math.min(
       links.deadline(),
+      stun.deadline(),
       ring.deadline(),
       dht.deadline(),
       leases.deadline(),
@@ -85,12 +89,13 @@ export class Wiring {
 
   /** Drains every machine until all are quiet, always in the same order. */
   pump(now: Millis): void {
-    const { links, ring, dht, leases, vnet } = this.#parts;
+    const { links, stun, ring, dht, leases, vnet } = this.#parts;
     let budget = OUTPUTS_PER_INPUT_MAX;
     let quiet = false;
     while (!quiet) {
       const before = budget;
       budget -= drain(links, (output) => this.#fromLinks(now, output));
+      budget -= drain(stun, (output) => this.#fromStun(now, output));
       budget -= drain(ring, (output) => this.#fromRing(now, output));
       budget -= drain(dht, (output) => this.#fromDht(now, output));
       budget -= drain(leases, (output) => this.#fromLeases(now, output));
@@ -110,12 +115,12 @@ export class Wiring {
   }
 
   #machines(): Machine<{ kind: "timeout" }, unknown>[] {
-    const { links, ring, dht, leases, vnet } = this.#parts;
-    return [links, ring, dht, leases, vnet];
+    const { links, stun, ring, dht, leases, vnet } = this.#parts;
+    return [links, stun, ring, dht, leases, vnet];
   }
 
   #fromLinks(now: Millis, output: LinksOutput): void {
-    const { ring, vnet } = this.#parts;
+    const { ring, stun, vnet } = this.#parts;
     switch (output.kind) {
       case "link-up": {
         const role = this.#parts.links.byAddress(output.peer.address)?.role;
@@ -124,16 +129,21 @@ export class Wiring {
         return this.#news.push(output);
       }
       case "link-down":
+        stun.handle(now, { kind: "member", link: output.link, endpoint: undefined });
         ring.handle(now, output);
         vnet.handle(now, output);
         return this.#news.push(output);
       case "path": {
         ring.handle(now, output);
         const { link, path } = output;
+        const endpoint = path.kind === "direct" ? path.endpoint : undefined;
+        stun.handle(now, { kind: "member", link, endpoint });
         return vnet.handle(now, { kind: "path", link, usable: path.kind !== "none" });
       }
       case "silent":
         return ring.handle(now, output);
+      case "observed":
+        return stun.handle(now, output);
       case "message":
         return isRingMessage(output.bytes) ? ring.handle(now, output) : vnet.handle(now, output);
       case "sent":
@@ -153,6 +163,20 @@ export class Wiring {
       case "event":
       case "connect-failed":
       case "reflexive":
+        return this.#news.push(output);
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #fromStun(now: Millis, output: StunOutput): void {
+    switch (output.kind) {
+      case "reflexive":
+        return this.#parts.links.handle(now, output);
+      case "nat":
+        return this.#parts.links.handle(now, { kind: "nat", ...output.report });
+      case "engine":
+      case "event":
         return this.#news.push(output);
       default:
         return unreachable(output);
@@ -295,6 +319,19 @@ function drain<O>(machine: { poll(): O | undefined }, take: (output: O) => void)
     count++;
   }
   return count;
+}
+
+/** Its datagrams, and what became of the sockets it asked for. */
+function isStun(upcall: Upcall): boolean {
+  switch (upcall.kind) {
+    case "datagram":
+      return (upcall.bytes[0] ?? 0) <= STUN_LAST_FIRST_BYTE;
+    case "socket-opened":
+    case "socket-failed":
+      return isStunSocket(upcall.socket);
+    default:
+      return false;
+  }
 }
 
 /** Message types 0x10-0x1f are the ring's, the others above them vnet's (wire/message-type.ts). */

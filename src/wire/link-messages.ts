@@ -1,5 +1,5 @@
 /**
- * Messages of a link: control messages of types 0x01..0x0a. They end at the peer they are sent to
+ * Messages of a link: control messages of types 0x01..0x0f. They end at the peer they are sent to
  * and never go further up. A body starts with its type; lists start with a count.
  *
  *   probe        01 | id u32 | tag u32
@@ -13,6 +13,7 @@
  *   relay-fail   08 | label u32 | visited 20 B each (0..32)
  *   relay-close  09 | label u32
  *   goodbye      0a | tag u32 | reason, printable ASCII (0..64)
+ *   nat          0f | mapping u8 (0..4) | filtering u8 (0..3) | allocation u8 (0..3) | step u8
  *
  * `tag` is a random number of the sender's link object: another tag in the same session tells that
  * the peer forgot the link and made a new one. One label names one relay circuit on one link, in both
@@ -22,6 +23,7 @@ import { assert } from "../base/assert.ts";
 import { asciiText, ByteReader, ByteWriter, utf8 } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import type { Label, ReceiverIndex } from "../base/engine.ts";
+import type { NatAllocation, NatFiltering, NatMapping } from "../base/nat.ts";
 import type { Endpoint } from "../base/net.ts";
 import {
   ADDRESS_BYTES,
@@ -91,7 +93,32 @@ export type LinkMessage =
       readonly visited: readonly RingAddress[];
     }
   | { readonly type: "relay-close"; readonly label: Label }
-  | { readonly type: "goodbye"; readonly tag: number; readonly reason: string };
+  | { readonly type: "goodbye"; readonly tag: number; readonly reason: string }
+  /** What the sender's NAT does, as far as it knows; members of minor version 0 drop it. */
+  | ({ readonly type: "nat" } & PeerNat);
+
+/** `step` is 0 unless the allocation is sequential. */
+export interface PeerNat {
+  readonly mapping: NatMapping;
+  readonly filtering: NatFiltering;
+  readonly allocation: NatAllocation;
+  readonly step: number;
+}
+
+const MAPPINGS: readonly NatMapping[] = [
+  "unknown",
+  "none",
+  "endpoint-independent",
+  "address",
+  "address-and-port",
+];
+const FILTERINGS: readonly NatFiltering[] = [
+  "unknown",
+  "endpoint-independent",
+  "address",
+  "address-and-port",
+];
+const ALLOCATIONS: readonly NatAllocation[] = ["unknown", "preserved", "sequential", "random"];
 
 /** Reasons: truncated, trailing-bytes, unknown-type, bad-field. */
 export function parseLinkMessage(bytes: Uint8Array): Parsed<LinkMessage> {
@@ -132,6 +159,9 @@ export function emitLinkMessage(message: LinkMessage): Uint8Array {
       return writeAddresses(writer.u32(message.label), message.visited, MAX_VISITED).finish();
     case "goodbye":
       return emitGoodbye(writer, message.tag, message.reason);
+    case "nat":
+      writer.u8(MAPPINGS.indexOf(message.mapping)).u8(FILTERINGS.indexOf(message.filtering));
+      return writer.u8(ALLOCATIONS.indexOf(message.allocation)).u8(message.step).finish();
   }
 }
 
@@ -169,6 +199,8 @@ function readBody(type: number, reader: ByteReader): LinkMessage | "unknown-type
       return { type: "relay-close", label: reader.u32() };
     case MESSAGE_TYPES.goodbye:
       return readGoodbye(reader);
+    case MESSAGE_TYPES.nat:
+      return readNat(reader);
     default:
       return "unknown-type";
   }
@@ -202,6 +234,15 @@ function readGoodbye(reader: ByteReader): LinkMessage | "bad-field" {
   const reason = asciiText(reader.bytes(length));
   if (length > MAX_GOODBYE_REASON || reason === undefined) return "bad-field";
   return { type: "goodbye", tag, reason };
+}
+
+function readNat(reader: ByteReader): LinkMessage | "bad-field" {
+  const [mapping, filtering] = [MAPPINGS[reader.u8()], FILTERINGS[reader.u8()]];
+  const [allocation, step] = [ALLOCATIONS[reader.u8()], reader.u8()];
+  if (mapping === undefined || filtering === undefined || allocation === undefined) {
+    return "bad-field";
+  }
+  return { type: "nat", mapping, filtering, allocation, step };
 }
 
 function readPublic(reader: ByteReader): Uint8Array {

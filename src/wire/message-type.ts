@@ -31,6 +31,7 @@ export const MESSAGE_TYPES = {
   "relay-fail": 0x08,
   "relay-close": 0x09,
   goodbye: 0x0a,
+  nat: 0x0f,
   routed: 0x10,
   neighbours: 0x11,
   "probe-request": 0x12,

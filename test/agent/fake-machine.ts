@@ -37,6 +37,7 @@ export const BETA: PeerStatus = {
   bytesOut: 20,
   maxDatagram: 1_472,
   cipher: "aes256gcm",
+  nat: "port-restricted",
   seenMsAgo: 2_000,
   version: "0.1",
 };
@@ -51,6 +52,7 @@ export const GAMMA: PeerStatus = {
   endpoint: undefined,
   rttMs: 140.2,
   role: "onDemand",
+  nat: undefined,
   seenMsAgo: 120,
 };
 
@@ -77,6 +79,17 @@ export const STATUS: NodeStatus = {
     stable: true,
   },
   peers: [GAMMA, BETA],
+  nat: {
+    mapping: "endpoint-independent",
+    filtering: "address-and-port",
+    allocation: "preserved",
+    hairpin: false,
+    kind: "port-restricted",
+    reflexive: ["203.0.113.10:7117"],
+    udp: "works",
+    asked: 2,
+    isLooking: false,
+  },
   records: { count: 7, bytes: 2_100 },
   uptimeMs: 65_000,
   security: "secret",

@@ -51,6 +51,16 @@ const GOLDEN: readonly (readonly [LinkMessage, string])[] = [
   [{ type: "relay-fail", label: 9, visited: [at(0x44)] }, `08 09 00 00 00 01 44 ${Z}`],
   [{ type: "relay-close", label: 9 }, "09 09 00 00 00"],
   [{ type: "goodbye", tag: 7, reason: "stopped" }, "0a 07 00 00 00 07 73 74 6f 70 70 65 64"],
+  [
+    {
+      type: "nat",
+      mapping: "address-and-port",
+      filtering: "address",
+      allocation: "sequential",
+      step: 2,
+    },
+    "0f 04 02 02 02",
+  ],
 ];
 
 const u32 = fc.integer({ min: 0, max: 0xffffffff });

@@ -81,6 +81,8 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     address: config.addressMode,
     ip: config.ip,
     cipher: config.cipher,
+    stun: config.stun,
+    stun_servers: config.stunServers.map(hostPortText),
     metrics: config.metricsPort,
     log: config.log,
     state_dir: config.stateDir,

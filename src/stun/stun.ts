@@ -1,0 +1,484 @@
+/**
+ * How this node is seen from outside, and what the NAT in front of it does.
+ *
+ *      STUN datagrams --> server  (others ask us)
+ *                    \--> client: reflexive rounds from the data sockets, surveys from a fresh one
+ *      what peers saw --> samples --> classifyNat --> nat
+ *
+ * Who is asked: the servers of the file and the members that a link reaches directly, at their data
+ * port. Without servers the peers' own word on the data sockets is enough, and only surveys ask.
+ */
+
+import type { DropReason } from "../base/drop-reason.ts";
+import {
+  ENGINE_LIMITS,
+  type EngineCommand,
+  type SocketIndex,
+  type Upcall,
+} from "../base/engine.ts";
+import type { CoreEvent } from "../base/event.ts";
+import { type Machine, Outbox } from "../base/machine.ts";
+import { type NatReport, natKind, sameNat, UNKNOWN_NAT } from "../base/nat.ts";
+import { type Endpoint, endpointText, familyOf, type IpFamily, sameEndpoint } from "../base/net.ts";
+import { jitter, type Rng } from "../base/rng.ts";
+import { type Millis, TimerTable } from "../base/time.ts";
+import { DropCounters } from "../link/drop-counters.ts";
+import { parseStun, type ReceivedStun } from "../wire/stun.ts";
+import { classifyNat } from "./classify-nat.ts";
+import { NatSamples } from "./nat-samples.ts";
+import { type BoundSocket, type StunMode, StunServer } from "./stun-server.ts";
+import {
+  type Destination,
+  MAX_SURVEYED,
+  SURVEY_SENDINGS,
+  Survey,
+  type SurveyAsk,
+} from "./survey.ts";
+import { type StunAsked, type StunOutcome, Transactions } from "./transactions.ts";
+
+export type { BoundSocket, StunMode };
+
+/** Sockets by command that are this machine's: the last before the accepted streams. */
+const MAX_SOCKETS = 8;
+const FIRST_STUN_SOCKET: SocketIndex = ENGINE_LIMITS.acceptedStreams - MAX_SOCKETS;
+const SURVEY_SOCKET = FIRST_STUN_SOCKET;
+/** One for each family, to answer from another port. */
+const ALTERNATE_SOCKETS: Readonly<Record<IpFamily, SocketIndex>> = {
+  4: FIRST_STUN_SOCKET + 1,
+  6: FIRST_STUN_SOCKET + 2,
+};
+
+/** Whoever else opens sockets by command takes lower indexes. */
+export function isStunSocket(socket: SocketIndex): boolean {
+  return socket >= FIRST_STUN_SOCKET && socket < FIRST_STUN_SOCKET + MAX_SOCKETS;
+}
+
+/** Links forget a reflexive address that nobody confirmed for five minutes. */
+const REFLEXIVE_MS = 120_000;
+/** Nobody answered: the network may be coming up. */
+const REFLEXIVE_RETRY_MS = 10_000;
+/** Servers asked from each socket; the second speaks when the first is gone. */
+const REFLEXIVE_DESTINATIONS = 2;
+/** A NAT changes its ways when it is replaced, which changes our address too. */
+const SURVEY_MS = 1_800_000;
+/** Links of one join come up together: the survey may ask several. */
+const SURVEY_DELAY_MS = 1_000;
+/** However often addresses change. */
+const SURVEY_GAP_MS = 20_000;
+/** An engine that has no more sockets need not say so. */
+const OPENING_MS = 1_000;
+/** A survey asks a few seconds after the question that opened the socket. */
+const ALTERNATE_MS = 60_000;
+const SPREAD = 0.2;
+/** Servers of the file, after their names were looked up. */
+const MAX_SERVERS = 16;
+
+export interface StunOptions {
+  readonly mode: StunMode;
+  /** 32 bytes of the network key */
+  readonly key: Uint8Array;
+  readonly rng: Rng;
+  /** The engine's UDP sockets as bound. */
+  readonly sockets: readonly BoundSocket[];
+}
+
+export type StunInput =
+  | { readonly kind: "timeout" }
+  | { readonly kind: "upcall"; readonly upcall: Upcall }
+  | { readonly kind: "servers"; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
+  /** Where a link reaches a member directly; undefined when none does any more. */
+  | { readonly kind: "member"; readonly link: number; readonly endpoint: Endpoint | undefined }
+  /** A member told how it sees us. */
+  | {
+      readonly kind: "observed";
+      readonly socket: SocketIndex;
+      readonly by: Endpoint;
+      readonly endpoint: Endpoint;
+    }
+  /** A person asks: look again now. */
+  | { readonly kind: "survey" };
+
+export type StunOutput =
+  | { readonly kind: "engine"; readonly command: EngineCommand }
+  | { readonly kind: "event"; readonly event: CoreEvent }
+  | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
+  | { readonly kind: "nat"; readonly report: NatReport };
+
+/** For people. */
+export interface StunView {
+  readonly nat: NatReport;
+  readonly reflexive: readonly Endpoint[];
+  /** "blocked": everybody was asked and nobody answered. */
+  readonly udp: "works" | "blocked" | "unknown";
+  readonly asked: number;
+  readonly isSurveying: boolean;
+}
+
+type Purpose =
+  | { readonly kind: "reflexive" }
+  /** Lets the NAT expect the hairpin test; its answer tells nothing. */
+  | { readonly kind: "opener" }
+  | { readonly kind: "survey"; readonly survey: Survey; readonly ask: SurveyAsk };
+
+type Timer = "reflexive" | "survey" | "opening" | "alternate";
+
+export class Stun implements Machine<StunInput, StunOutput> {
+  readonly #options: StunOptions;
+  readonly #out = new Outbox<StunOutput>();
+  readonly #drops = new DropCounters();
+  readonly #timers = new TimerTable<Timer>();
+  readonly #transactions: Transactions<Purpose>;
+  readonly #server: StunServer;
+  readonly #samples = new NatSamples();
+  readonly #members = new Map<number, Endpoint>();
+  readonly #reflexive = new Map<SocketIndex, Endpoint>();
+  readonly #alternates = new Map<SocketIndex, BoundSocket>();
+  #servers: readonly Endpoint[] = [];
+  #local: readonly Endpoint[] = [];
+  #report: NatReport = UNKNOWN_NAT;
+  #udp: StunView["udp"] = "unknown";
+  /** Destinations of the last survey. */
+  #asked = 0;
+  #surveyedAt: Millis = Number.NEGATIVE_INFINITY;
+  #survey: Survey | "opening" | undefined;
+  /** Its socket, while it is open. */
+  #surveyBound: BoundSocket | undefined;
+
+  constructor(options: StunOptions) {
+    this.#options = options;
+    this.#transactions = new Transactions(options.rng);
+    this.#server = new StunServer({ ...options, drops: this.#drops });
+  }
+
+  handle(now: Millis, input: StunInput): void {
+    if (this.#options.mode === "off") return;
+    switch (input.kind) {
+      case "timeout":
+        return this.#timeout(now);
+      case "upcall":
+        return this.#receive(now, input.upcall);
+      case "servers":
+        return this.#setServers(now, input.endpoints);
+      case "local-endpoints":
+        return this.#setLocal(now, input.endpoints);
+      case "member":
+        return this.#setMember(now, input.link, input.endpoint);
+      case "observed":
+        return this.#observed(now, input);
+      case "survey":
+        this.#surveyedAt = Number.NEGATIVE_INFINITY;
+        return this.#timers.set("survey", now);
+    }
+  }
+
+  poll(): StunOutput | undefined {
+    return this.#out.poll();
+  }
+
+  deadline(): Millis {
+    return Math.min(this.#timers.deadline(), this.#transactions.deadline());
+  }
+
+  view(): StunView {
+    return {
+      nat: this.#report,
+      reflexive: [...this.#reflexive.values()],
+      udp: this.#udp,
+      asked: this.#asked,
+      isSurveying: this.#survey !== undefined || this.#timers.isSet("survey"),
+    };
+  }
+
+  drops(): Partial<Record<DropReason, number>> {
+    return this.#drops.snapshot();
+  }
+
+  #timeout(now: Millis): void {
+    for (const timer of this.#timers.takeExpired(now)) {
+      if (timer === "reflexive") this.#askReflexive(now);
+      else if (timer === "survey") this.#openSurvey(now);
+      else if (timer === "opening") this.#surveyFromData(now);
+      else this.#closeAlternates();
+    }
+    const { commands, failed } = this.#transactions.timeout(now);
+    for (const command of commands) this.#engine(command);
+    for (const outcome of failed) this.#settle(now, outcome);
+  }
+
+  // whom to ask
+
+  #setServers(now: Millis, endpoints: readonly Endpoint[]): void {
+    const servers = endpoints.slice(0, MAX_SERVERS);
+    if (sameEndpoints(servers, this.#servers)) return;
+    this.#servers = servers;
+    this.#timers.set("reflexive", now);
+    this.#wantSurvey(now, 0);
+  }
+
+  /** The host moved to another network, or got a second one. */
+  #setLocal(now: Millis, endpoints: readonly Endpoint[]): void {
+    if (sameEndpoints(endpoints, this.#local)) return;
+    this.#local = endpoints;
+    this.#samples.clear();
+    this.#reflexive.clear();
+    this.#timers.set("reflexive", now);
+    if (this.#destinations().length > 0) this.#wantSurvey(now, SURVEY_DELAY_MS);
+  }
+
+  #setMember(now: Millis, link: number, endpoint: Endpoint | undefined): void {
+    const before = this.#destinations().length;
+    if (endpoint === undefined) this.#members.delete(link);
+    else this.#members.set(link, endpoint);
+    const isMore = this.#destinations().length > before;
+    // One destination says how we are seen, a second one whether that is the same for all.
+    if (isMore && this.#report.mapping === "unknown") this.#wantSurvey(now, SURVEY_DELAY_MS);
+  }
+
+  /** Servers first, one endpoint for each address; of the family that most of them have. */
+  #destinations(): Destination[] {
+    const all = [
+      ...this.#servers.map((endpoint) => ({ endpoint, isMember: false })),
+      ...[...this.#members.values()].map((endpoint) => ({ endpoint, isMember: true })),
+    ];
+    const family = all.some(({ endpoint }) => familyOf(endpoint.ip) === 4) ? 4 : 6;
+    const ips = new Set<string>();
+    return all.filter(({ endpoint: { ip } }) => {
+      const isNew = familyOf(ip) === family && !ips.has(ip);
+      ips.add(ip);
+      return isNew;
+    });
+  }
+
+  // how the data sockets are seen
+
+  #askReflexive(now: Millis): void {
+    if (this.#servers.length === 0) return;
+    this.#timers.set("reflexive", now + jitter(this.#options.rng, REFLEXIVE_RETRY_MS, SPREAD));
+    for (const { socket, endpoint } of this.#options.sockets) {
+      const servers = this.#servers.filter(({ ip }) => familyOf(ip) === familyOf(endpoint.ip));
+      for (const to of servers.slice(0, REFLEXIVE_DESTINATIONS)) {
+        this.#ask(now, { socket, to, wish: {}, key: undefined, purpose: { kind: "reflexive" } });
+      }
+    }
+  }
+
+  #observed(now: Millis, { socket, by, endpoint }: Extract<StunInput, { kind: "observed" }>): void {
+    this.#udp = "works";
+    const bound = this.#options.sockets.find((own) => own.socket === socket);
+    if (bound === undefined) return;
+    this.#reflexive.set(socket, endpoint);
+    const localPort = bound.endpoint.port;
+    const sighting = { socket, localPort, isSurvey: false, destination: by, mapped: endpoint };
+    if (this.#samples.note(now, sighting)) this.#classify(now);
+  }
+
+  // surveys
+
+  #wantSurvey(now: Millis, delayMs: Millis): void {
+    const at = Math.max(now + delayMs, this.#surveyedAt + SURVEY_GAP_MS);
+    this.#timers.setEarlier("survey", at);
+  }
+
+  #openSurvey(now: Millis): void {
+    this.#timers.set("survey", now + jitter(this.#options.rng, SURVEY_MS, SPREAD));
+    const [first] = this.#destinations();
+    if (this.#survey !== undefined || first === undefined) return;
+    this.#surveyedAt = now;
+    this.#survey = "opening";
+    const family = familyOf(first.endpoint.ip);
+    this.#engine({ op: "socket-open", socket: SURVEY_SOCKET, family, port: 0 });
+    this.#timers.set("opening", now + OPENING_MS);
+  }
+
+  /** No socket of its own is to be had: a data socket tells the same, but for what its links changed. */
+  #surveyFromData(now: Millis): void {
+    const family = familyOf(this.#destinations()[0]?.endpoint.ip ?? "");
+    const own = this.#options.sockets.find(({ endpoint }) => familyOf(endpoint.ip) === family);
+    if (own === undefined) return this.#endSurvey(now);
+    this.#beginSurvey(now, own);
+  }
+
+  #beginSurvey(now: Millis, { socket, endpoint }: BoundSocket): void {
+    this.#timers.clear("opening");
+    const destinations = this.#destinations().slice(0, MAX_SURVEYED);
+    this.#asked = destinations.length;
+    this.#samples.dropSurvey();
+    const survey = new Survey({
+      socket,
+      localPort: endpoint.port,
+      destinations,
+      reflexive: () => this.#outside(destinations)?.endpoint,
+      samples: this.#samples,
+    });
+    this.#survey = survey;
+    if (destinations.length === 0) return this.#endSurvey(now);
+    this.#askSurvey(now, survey, survey.begin());
+  }
+
+  /** A data socket and its endpoint beyond the NAT, of the family that is surveyed. */
+  #outside(destinations: readonly Destination[]): BoundSocket | undefined {
+    const family = familyOf(destinations[0]?.endpoint.ip ?? "");
+    const all = [...this.#reflexive].map(([socket, endpoint]) => ({ socket, endpoint }));
+    return all.find(
+      ({ endpoint: { ip } }) =>
+        familyOf(ip) === family && !this.#local.some((own) => own.ip === ip),
+    );
+  }
+
+  #askSurvey(now: Millis, survey: Survey, asks: readonly SurveyAsk[]): void {
+    const { key } = this.#options;
+    for (const ask of asks) {
+      const { to, wish, opens } = ask;
+      const own = opens === undefined ? undefined : this.#outside([to])?.socket;
+      if (opens !== undefined && own !== undefined) {
+        const opener = { socket: own, to: opens, wish: {}, key, sendings: 1 };
+        this.#ask(now, { ...opener, purpose: { kind: "opener" } });
+      }
+      this.#ask(now, {
+        socket: survey.socket,
+        to: to.endpoint,
+        wish,
+        key: to.isMember ? key : undefined,
+        purpose: { kind: "survey", survey, ask },
+        sendings: SURVEY_SENDINGS,
+      });
+    }
+  }
+
+  #endSurvey(now: Millis): void {
+    if (this.#survey instanceof Survey) {
+      if (this.#survey.isHeard) this.#udp = "works";
+      else if (this.#asked > 0 && this.#members.size === 0) this.#udp = "blocked";
+    }
+    this.#survey = undefined;
+    if (this.#surveyBound !== undefined) {
+      this.#engine({ op: "socket-close", socket: SURVEY_SOCKET });
+      this.#surveyBound = undefined;
+    }
+    this.#classify(now);
+  }
+
+  // datagrams
+
+  #receive(now: Millis, upcall: Upcall): void {
+    switch (upcall.kind) {
+      case "datagram":
+        return this.#receiveDatagram(now, upcall);
+      case "socket-opened":
+        return this.#opened(now, upcall.socket, upcall.family, upcall.port);
+      case "socket-failed":
+        if (upcall.socket === SURVEY_SOCKET && this.#survey === "opening")
+          this.#surveyFromData(now);
+        return;
+    }
+  }
+
+  #opened(now: Millis, socket: SocketIndex, family: IpFamily, port: number): void {
+    const bound = { socket, endpoint: { ip: family === 4 ? "0.0.0.0" : "::", port } };
+    if (socket !== SURVEY_SOCKET) this.#alternates.set(socket, bound);
+    else if (this.#survey === "opening") {
+      this.#surveyBound = bound;
+      this.#beginSurvey(now, bound);
+    } else this.#engine({ op: "socket-close", socket });
+  }
+
+  #receiveDatagram(now: Millis, upcall: Extract<Upcall, { kind: "datagram" }>): void {
+    const { socket, from, bytes } = upcall;
+    if (from.port === 0) return this.#drops.count("bad-field");
+    const parsed = parseStun(bytes);
+    if (!parsed.ok) return this.#drops.count(parsed.reason);
+    const message = parsed.value;
+    if (message.kind === "request") return this.#answer(now, socket, from, message);
+    if (message.kind === "indication") return;
+    const outcome = this.#transactions.receive(socket, from, message);
+    if (outcome === undefined) return this.#drops.count("unknown-receiver");
+    this.#settle(now, outcome);
+  }
+
+  #answer(now: Millis, socket: SocketIndex, from: Endpoint, message: ReceivedStun): void {
+    const sockets = this.#answering();
+    const outcome = this.#server.answer(now, { socket, from, message }, sockets);
+    if (outcome?.kind === "answer") return this.#engine(outcome.command);
+    if (outcome?.kind !== "wants-port") return;
+    // The question is repeated within half a second: then there is a socket to answer from.
+    const alternate = ALTERNATE_SOCKETS[outcome.family];
+    this.#timers.setEarlier("alternate", now + ALTERNATE_MS);
+    this.#engine({ op: "socket-open", socket: alternate, family: outcome.family, port: 0 });
+  }
+
+  /** A socket bound to the only address of its family answers with that address. */
+  #answering(): BoundSocket[] {
+    const extra = this.#surveyBound === undefined ? [] : [this.#surveyBound];
+    const all = [...this.#options.sockets, ...this.#alternates.values(), ...extra];
+    return all.map(({ socket, endpoint }) => {
+      const own = this.#local.filter(({ ip }) => familyOf(ip) === familyOf(endpoint.ip));
+      const ips = [...new Set(own.map(({ ip }) => ip))];
+      const isWild = endpoint.ip === "0.0.0.0" || endpoint.ip === "::";
+      const ip = isWild && ips.length === 1 ? (ips[0] ?? endpoint.ip) : endpoint.ip;
+      return { socket, endpoint: { ip, port: endpoint.port } };
+    });
+  }
+
+  #closeAlternates(): void {
+    for (const socket of this.#alternates.keys()) this.#engine({ op: "socket-close", socket });
+    this.#alternates.clear();
+  }
+
+  #ask(now: Millis, asked: StunAsked<Purpose>): void {
+    const command = this.#transactions.ask(now, asked);
+    if (command !== undefined) return this.#engine(command);
+    this.#drops.count("table-full");
+    this.#settle(now, { asked, ok: false });
+  }
+
+  #settle(now: Millis, outcome: StunOutcome<Purpose>): void {
+    const { purpose } = outcome.asked;
+    if (purpose.kind === "opener") return;
+    if (purpose.kind === "reflexive") return this.#seen(now, outcome);
+    const { survey, ask } = purpose;
+    if (survey !== this.#survey) return;
+    const next = survey.take(now, ask, outcome);
+    if (next === "done") return this.#endSurvey(now);
+    if (this.#report.mapping === "unknown") this.#classify(now);
+    this.#askSurvey(now, survey, next);
+  }
+
+  #seen(now: Millis, outcome: StunOutcome<Purpose>): void {
+    if (!outcome.ok) return;
+    const { socket, to } = outcome.asked;
+    this.#timers.set("reflexive", now + jitter(this.#options.rng, REFLEXIVE_MS, SPREAD));
+    this.#out.push({ kind: "reflexive", socket, endpoint: outcome.mapped });
+    this.#observed(now, { kind: "observed", socket, by: to, endpoint: outcome.mapped });
+  }
+
+  #classify(now: Millis): void {
+    const report = classifyNat(this.#samples.list(now, this.#local));
+    if (sameNat(report, this.#report)) return;
+    const before = natKind(this.#report);
+    this.#report = report;
+    this.#out.push({ kind: "nat", report });
+    const kind = natKind(report);
+    if (kind === undefined || kind === before) return;
+    const seen = [...this.#reflexive.values()].map(endpointText).join(", ");
+    this.#event({
+      what: "nat-known",
+      condition: `others see this node as ${seen === "" ? "-" : seen}`,
+      action: `NAT kind ${kind}`,
+      effect: "",
+      fields: { kind, mapping: report.mapping, filtering: report.filtering },
+    });
+  }
+
+  #event(event: Omit<CoreEvent, "area" | "coolDownMs">): void {
+    this.#out.push({ kind: "event", event: { area: "stun", coolDownMs: 0, ...event } });
+  }
+
+  #engine(command: EngineCommand): void {
+    this.#out.push({ kind: "engine", command });
+  }
+}
+
+function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {
+  return a.length === b.length && a.every((one) => b.some((other) => sameEndpoint(one, other)));
+}
