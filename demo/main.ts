@@ -64,6 +64,7 @@ interface Sites {
 
 async function makeSites(lab: Lab): Promise<Sites> {
   screen.step("three sites on a bridge that plays the internet, one cluster file");
+  await lab.dropMulticast();
   const first = await lab.addSite(PUBLIC_SITE);
   const routers: NatBox[] = [];
   const sites: Site[] = [first];

@@ -122,18 +122,28 @@ export class Lab {
   async block(a: Site, b: Site): Promise<void> {
     const drop = (from: Site, to: Site) =>
       `iifname "${from.port}" oifname "${to.port}" ether type { ip, ip6 } drop`;
-    const rules = [
-      "add table bridge weft",
-      "add chain bridge weft forward { type filter hook forward priority 0; policy accept; }",
-      `add rule bridge weft forward ${drop(a, b)}`,
-      `add rule bridge weft forward ${drop(b, a)}`,
-    ];
-    const nft = ["ip", "netns", "exec", this.internet, "nft", "-f", "-"];
-    await run(nft, { input: `${rules.join("\n")}\n` });
+    await this.addRules("weft", drop(a, b), drop(b, a));
   }
 
   async unblockAll(): Promise<void> {
-    await finish(["ip", "netns", "exec", this.internet, "nft", "flush", "ruleset"]);
+    await this.middle.finish(["nft", "delete", "table", "bridge", "weft"]);
+  }
+
+  /** The real internet carries no multicast: sites do not find each other as if on one switch. */
+  async dropMulticast(): Promise<void> {
+    await this.addRules("internet", "ether daddr & 01:00:00:00:00:00 != 0 meta l4proto udp drop");
+  }
+
+  /** Rules of the bridge's forward hook, in a table of their own. */
+  async addRules(table: string, ...rules: readonly string[]): Promise<void> {
+    const chain = "type filter hook forward priority 0; policy accept;";
+    const body = [chain, ...rules].join("\n    ");
+    const text = `table bridge ${table} {\n  chain forward {\n    ${body}\n  }\n}\n`;
+    await this.middle.run(["nft", "-f", "-"], { input: text });
+  }
+
+  async removeRules(table: string): Promise<void> {
+    await this.middle.run(["nft", "delete", "table", "bridge", table]);
   }
 
   async remove(): Promise<void> {

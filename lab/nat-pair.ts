@@ -9,6 +9,7 @@ import { expectedPath } from "./nat-theory.ts";
 import { faultsOf, runText } from "./nat-verdict.ts";
 
 const USAGE = `usage: nat-pair KIND_A KIND_B [--shared lan|carrier|carrier-hairpin] [--delay MS] [--skew MS]
+       [--loss PERCENT] [--hole BYTES]
        [--no-guard] [--traversal off|standard|aggressive] [--extra YAML] [--runs N] [--seconds N] [--logs FOLDER]
 kinds: ${PLACE_KINDS.join(" ")}`;
 const SHARED: readonly string[] = ["lan", "carrier", "carrier-hairpin"] satisfies Shared[];
@@ -56,6 +57,8 @@ function readWords(): { kinds: PairKinds; options: RunOptions; runs: number } {
       shared: { type: "string" },
       delay: { type: "string", default: "0" },
       skew: { type: "string", default: "0" },
+      loss: { type: "string", default: "0" },
+      hole: { type: "string", default: "65535" },
       "no-guard": { type: "boolean", default: false },
       traversal: { type: "string" },
       extra: { type: "string", default: "" },
@@ -72,6 +75,7 @@ function readWords(): { kinds: PairKinds; options: RunOptions; runs: number } {
   const options: RunOptions = {
     delayMs: Number(values.delay),
     skewMs: Number(values.skew),
+    faults: { lossPercent: Number(values.loss), holeBytes: Number(values.hole) },
     guard: !values["no-guard"],
     extra: `${mode}${values.extra.replaceAll("\\n", "\n")}`,
     limitMs: Number(values.seconds) * 1000,

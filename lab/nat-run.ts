@@ -11,6 +11,7 @@ import { type Counts, PairMeter, PING_BYTES } from "./nat-meter.ts";
 import { addIpv6, makePair, type PairKinds, type Place } from "./nat-place.ts";
 import type { PathClass } from "./nat-theory.ts";
 import { addDelay, type CableEnd } from "./path-delay.ts";
+import { addFaults, type Faults } from "./path-faults.ts";
 import { eventually, type Running } from "./shell.ts";
 
 export interface RunOptions {
@@ -19,6 +20,8 @@ export interface RunOptions {
   /** b starts this long after a. */
   readonly skewMs?: number;
   readonly guard?: boolean;
+  /** On the way of a. */
+  readonly faults?: Faults;
   /** More lines of YAML for all three. */
   readonly extra?: string;
   /** Watches at most this long after the first ping; default 10 s. */
@@ -131,7 +134,9 @@ class Pair {
     await addIpv6(member);
     const { guard, delayMs = 0 } = options;
     const [a, b] = await makePair(lab, kinds, guard === undefined ? {} : { guard });
+    await lab.dropMulticast();
     if (delayMs > 0) await delayBetween(lab, a, b, delayMs);
+    if (options.faults !== undefined) await addFaults(lab, outermost(a).machine, options.faults);
     const meter = await PairMeter.create(lab, member, [a.site, b.site]);
     const file = join(lab.folder, "pair.yaml");
     writeClusterFile(file, [`${member.ip}:7117`, `"[${member.ip6}]:7117"`], options.extra);
