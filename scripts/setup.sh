@@ -49,6 +49,7 @@ clang clang++
 libclang-rt-14-dev /usr/lib/llvm-14/lib/clang
 wireguard-go wireguard-go
 wireguard-tools wg
+miniupnpd-nftables miniupnpd
 TABLE
 }
 

@@ -88,6 +88,8 @@ const WALL_EVERY_MS = 3_600_000;
 const NAMES_AT_START_MS = 3_000;
 const STOP_LIMIT_MS = 3_000;
 const LEAVE_LIMIT_MS = 10_000;
+/** A router takes a mapping back within milliseconds by PCP or NAT-PMP, within two seconds by UPnP. */
+const GIVE_BACK_MS = 3_000;
 
 /** Everything that exists only while the agent runs. */
 interface Running {
@@ -139,7 +141,7 @@ export class Agent {
     try {
       await this.#open();
     } catch (error) {
-      this.#close();
+      void this.#close();
       throw error;
     }
     this.#every(UNDERLAY_EVERY_MS, () => this.#lookAtUnderlay());
@@ -158,7 +160,7 @@ export class Agent {
   }
 
   status(): AgentStatus {
-    const { node, opened } = this.#need();
+    const { node, opened, surroundings } = this.#need();
     const status = node.status(this.#tools.now());
     const peers = status.peers.length;
     const { dropped } = this.counters();
@@ -177,6 +179,7 @@ export class Agent {
       range: subnetText(this.#config.range),
       addressMode: this.#config.addressMode,
       listen: opened.endpoints.map(endpointText),
+      portMapping: surroundings.portMapping,
       agentVersion: this.#tools.version,
       pid: process.pid,
       loopLagMs,
@@ -433,8 +436,9 @@ export class Agent {
     this.#ended = true;
     this.#saver.flush();
     if (end.kind === "left") this.#forget();
-    this.#close();
-    this.#finish(end);
+    // A router that does not answer is not waited for: the mapping ends by itself.
+    const told = this.#close();
+    void Promise.race([told, afterMs(GIVE_BACK_MS, undefined)]).then(() => this.#finish(end));
   }
 
   /** `leave` makes this machine a stranger again. */
@@ -443,14 +447,14 @@ export class Agent {
       rmSync(path, { force: true });
   }
 
-  #close(): void {
+  #close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#lag.stop();
     this.#commands.close();
-    this.#running?.surroundings.close();
     this.#running?.driver.close();
     this.#running?.opened.engine.close();
     this.#lock?.release();
+    return this.#running?.surroundings.close() ?? Promise.resolve();
   }
 
   #input(input: NodeInput): void {

@@ -12,6 +12,7 @@ import { durationText, parseDuration } from "./duration.ts";
 import { DEFAULT_PORT, parseHostPort, parsePort, quote, Refusal } from "./host-port.ts";
 
 export type AddressMode = "auto" | "dhcp" | "static";
+export type PortMapping = "auto" | "off";
 export type Switch = "on" | "off";
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug" | "trace";
 
@@ -182,6 +183,7 @@ export const fileSchema = z.strictObject({
   secret_file: scalar(parsePath).optional(),
   bootstrap: list(MAX_BOOTSTRAP, parseBootstrapEntry).optional(),
   lan: oneOf<Switch>("on", "off").optional(),
+  port_mapping: oneOf<PortMapping>("auto", "off").optional(),
   range: scalar(parseRange).optional(),
   lease: scalar(parseLease).optional(),
   mtu: scalar(parseMtu).optional(),
@@ -226,6 +228,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     fallback: undefined,
     shared: false,
     meaning: "where to find members: host:port, dns:NAME, lan",
+  },
+  port_mapping: {
+    fallback: "auto",
+    shared: false,
+    meaning: "the router is asked for a port (PCP, NAT-PMP, UPnP): auto or off",
   },
   lan: {
     fallback: "on",

@@ -32,6 +32,7 @@ import {
   MAX_NODES,
   NODE_KEY_NAMES,
   nodeSchema,
+  type PortMapping,
   type Switch,
 } from "./config-schema.ts";
 import {
@@ -60,6 +61,7 @@ export interface Config {
   readonly networkKey: Uint8Array;
   readonly bootstrap: readonly BootstrapEntry[];
   readonly lan: Switch;
+  readonly portMapping: PortMapping;
   readonly range: Subnet;
   readonly leaseSeconds: number;
   readonly mtu: "auto" | number;
@@ -252,6 +254,7 @@ class Merge {
       networkKey,
       bootstrap: values.bootstrap ?? [],
       lan: values.lan ?? "on",
+      portMapping: values.port_mapping ?? "auto",
       range,
       leaseSeconds: values.lease ?? defaults.lease ?? 0,
       mtu: values.mtu ?? "auto",

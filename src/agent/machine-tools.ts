@@ -3,6 +3,7 @@ import sodium from "libsodium-wrappers";
 import { createSodiumSuite } from "../crypto/sodium-suite.ts";
 import { boottimeNow } from "../io/clock.ts";
 import { EngineOpenError, type OpenErrorCode, openNativeEngine } from "../io/engine.ts";
+import { defaultGateway } from "../io/gateway.ts";
 import { HostInterface } from "../io/interface.ts";
 import { openLanSocket } from "../io/lan-socket.ts";
 import { watchNetwork } from "../io/network-watch.ts";
@@ -14,6 +15,7 @@ import type { Config } from "./config.ts";
 import { type ErrorCode, messageOf, WeftError } from "./errors.ts";
 import { createLog } from "./log.ts";
 import { drawBoot, kernelHasIpv6, processorHasAes } from "./machine-facts.ts";
+import { mappingClients } from "./mapping-clients.ts";
 import { hostAddresses } from "./underlay.ts";
 import { packageVersion } from "./version.ts";
 
@@ -36,6 +38,8 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     hostInterface: new HostInterface(config.interfaceName),
     hostAddresses,
     openLanSocket,
+    mappingClients: mappingClients(rng),
+    defaultGateway,
     watchNetwork,
     resolver: systemResolver,
   };

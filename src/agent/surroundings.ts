@@ -3,7 +3,8 @@
  * and the rest each keep a list of their own; the node gets one.
  *
  *     rtnetlink ──> look
- *     host addresses ──> endpoints (candidates for peers) ──> onLocal
+ *     host addresses ──> endpoints (candidates for peers) ──┬──> onLocal
+ *                   ├──> port mapping ──────────────────────┘
  *                   └──> LAN search ──┐
  *     names of the file ──────────────┴──> onFound
  */
@@ -13,12 +14,19 @@ import type { Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
+import type { Gateway } from "../io/gateway.ts";
 import type { HostAddress } from "../io/interface.ts";
 import type { NetworkWatch } from "../io/network-watch.ts";
 import type { LanInterface } from "../node/lan-search.ts";
 import type { Config } from "./config.ts";
 import { LanFinder, type OpenLanSocket } from "./lan-finder.ts";
 import type { Log } from "./log.ts";
+import {
+  type LocalEndpoint,
+  type MappingClients,
+  PortMapper,
+  type PortMappingStatus,
+} from "./port-mapper.ts";
 import { sameEndpoints, underlayEndpoints } from "./underlay.ts";
 
 export interface SurroundingsTools {
@@ -28,6 +36,8 @@ export interface SurroundingsTools {
   readonly now: () => Millis;
   readonly hostAddresses: () => readonly HostAddress[];
   readonly openLanSocket: OpenLanSocket;
+  readonly mappingClients: MappingClients;
+  readonly defaultGateway: () => Gateway | undefined;
   /** undefined where the kernel does not tell of changes. */
   readonly watchNetwork: (onChange: () => void) => NetworkWatch | undefined;
 }
@@ -53,9 +63,11 @@ type Source = (typeof SOURCES)[number];
 export class Surroundings {
   readonly #options: SurroundingsOptions;
   readonly #lan: LanFinder | undefined;
+  readonly #mapper: PortMapper | undefined;
   #watch: NetworkWatch | undefined;
   readonly #places = new Map<Source, readonly Endpoint[]>();
   #local: readonly Endpoint[];
+  #mapped: Endpoint | undefined;
   #interfaces: readonly LanInterface[] = [];
 
   constructor(options: SurroundingsOptions) {
@@ -63,6 +75,7 @@ export class Surroundings {
     this.#places.set("names", options.names);
     this.#local = this.#endpointsOf(options.tools.hostAddresses());
     this.#lan = options.config.lan === "on" ? this.#createLan() : undefined;
+    this.#mapper = options.config.portMapping === "auto" ? this.#createMapper() : undefined;
   }
 
   /** Own endpoints as last read. */
@@ -77,16 +90,22 @@ export class Surroundings {
       this.#options.tools.log.warn({}, "no rtnetlink: changes of addresses are noticed late");
     }
     this.#searchLan();
+    this.#mapper?.look(this.#byInterface());
   }
 
   /** Reads the host's addresses again: at once when the kernel says so, and now and then. */
   look(): void {
     const local = this.#endpointsOf(this.#options.tools.hostAddresses());
     this.#searchLan();
+    this.#mapper?.look(this.#byInterface());
     if (sameEndpoints(local, this.#local)) return;
     this.#local = local;
     this.#options.tools.log.info({ endpoints: local.map(endpointText) }, "own addresses");
-    this.#options.onLocal(local);
+    this.#tellLocal();
+  }
+
+  get portMapping(): PortMappingStatus {
+    return this.#mapper?.status ?? { state: "off" };
   }
 
   /** Tells the node even when nothing changed: somebody asked for it. */
@@ -99,9 +118,38 @@ export class Surroundings {
     return this.#lan?.drops() ?? {};
   }
 
-  close(): void {
+  /** Ends everything at once; resolves when the router was told too. */
+  async close(): Promise<void> {
     this.#watch?.close();
     this.#lan?.close();
+    await this.#mapper?.stop();
+  }
+
+  #createMapper(): PortMapper {
+    const { log, mappingClients, defaultGateway } = this.#options.tools;
+    return new PortMapper({
+      log,
+      clients: mappingClients,
+      defaultGateway,
+      onChange: (external) => {
+        this.#mapped = external;
+        this.#tellLocal();
+      },
+    });
+  }
+
+  /** A mapped endpoint goes first: it reaches furthest. */
+  #tellLocal(): void {
+    const mapped = this.#mapped === undefined ? [] : [this.#mapped];
+    this.#options.onLocal([...mapped, ...this.#local]);
+  }
+
+  #byInterface(): LocalEndpoint[] {
+    const all = this.#options.tools.hostAddresses();
+    return all.flatMap((address) => {
+      const endpoints = this.#endpointsOf([address]);
+      return endpoints.map((endpoint) => ({ interface: address.interface, endpoint }));
+    });
   }
 
   #createLan(): LanFinder {

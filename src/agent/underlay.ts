@@ -66,13 +66,16 @@ function isLinkLocal(ip: Ip): boolean {
 /** Public IPv4, private IPv4, global IPv6, unique local IPv6. */
 function rank(ip: Ip): number {
   if (isIpv6(ip)) return /^f[cd]/.test(ip) ? 3 : 2;
+  return isPrivateIpv4(ip) ? 1 : 0;
+}
+
+/** Behind a NAT, of a home or of a carrier. */
+export function isPrivateIpv4(ip: Ip): boolean {
   return PRIVATE.some(
     ({ first, prefix }) =>
       Math.floor(ipv4Number(ip) / 2 ** (32 - prefix)) ===
       Math.floor(ipv4Number(first) / 2 ** (32 - prefix)),
-  )
-    ? 1
-    : 0;
+  );
 }
 
 /** RFC 1918 and RFC 6598. */

@@ -7,11 +7,13 @@ import { Agent, type AgentTools, type EngineRequest } from "../../src/agent/agen
 import type { SrvRecord } from "../../src/agent/bootstrap-names.ts";
 import { type Config, loadConfig } from "../../src/agent/config.ts";
 import type { WeftError } from "../../src/agent/errors.ts";
+import type { MappingClients } from "../../src/agent/port-mapper.ts";
 import type { DropReason } from "../../src/base/drop-reason.ts";
 import type { EngineCommand, EngineCounters } from "../../src/base/engine.ts";
 import type { CoreEvent } from "../../src/base/event.ts";
 import { SeededRng } from "../../src/base/rng.ts";
 import { NEVER } from "../../src/base/time.ts";
+import type { Gateway } from "../../src/io/gateway.ts";
 import type { HostAddress } from "../../src/io/interface.ts";
 import { HostInterface, type IpResult } from "../../src/io/interface.ts";
 import type { LanSocketOptions } from "../../src/io/lan-socket.ts";
@@ -181,6 +183,8 @@ export class FakeMachine {
   readonly lan: LanSocketOptions[] = [];
   readonly announced: { readonly name: string; readonly bytes: Uint8Array }[] = [];
   lanClosed = 0;
+  mappingClients: MappingClients = [];
+  gateway: Gateway | undefined;
   networkChanged: () => void = () => undefined;
   watchClosed = 0;
   services: Readonly<Record<string, readonly SrvRecord[]>> = {};
@@ -223,6 +227,8 @@ export class FakeMachine {
       },
       hostInterface: new HostInterface("weft-lab", async (args) => this.#ip(args)),
       hostAddresses: () => this.addresses,
+      mappingClients: this.mappingClients,
+      defaultGateway: () => this.gateway,
       watchNetwork: (onChange) => {
         this.networkChanged = onChange;
         return { close: () => void this.watchClosed++ };
