@@ -148,6 +148,30 @@ Command readLabel(FieldReader& reader, Object from) {
   return route;
 }
 
+SocketIndex socketIndex(FieldReader& reader, Object from) {
+  return u16Amount(reader, from, "socket");
+}
+
+Command readSocketOpen(FieldReader& reader, Object from) {
+  const uint32_t family = reader.u32(from, "family");
+  if (family != 4 && family != 6) reader.fail("family", "4 or 6");
+  return SocketOpen{socketIndex(reader, from), family == 6 ? Family::v6 : Family::v4,
+                    u16Amount(reader, from, "port")};
+}
+
+Command readStreamOpen(FieldReader& reader, Object from) {
+  StreamOpen open;
+  open.socket = socketIndex(reader, from);
+  open.to = reader.endpoint(from, "to");
+  if (!reader.has(from, "proxy")) return open;
+  const Object proxy = reader.object(from, "proxy");
+  open.proxy.emplace().endpoint = reader.endpoint(proxy, "endpoint");
+  if (reader.has(proxy, "authorization")) {
+    open.proxy->authorization = reader.text(proxy, "authorization");
+  }
+  return open;
+}
+
 Command readOne(FieldReader& reader, Object from) {
   const std::string op = reader.text(from, "op");
   if (op == "control") return readControl(reader, from);
@@ -169,6 +193,10 @@ Command readOne(FieldReader& reader, Object from) {
   if (op == "label-remove") {
     return LabelRemove{reader.u32(from, "ingress"), reader.u32(from, "label")};
   }
+  if (op == "socket-open") return readSocketOpen(reader, from);
+  if (op == "socket-close") return SocketClose{socketIndex(reader, from)};
+  if (op == "stream-open") return readStreamOpen(reader, from);
+  if (op == "stream-listen") return StreamListen{u16Amount(reader, from, "port")};
   if (op == "report-traffic") return ReportTraffic{};
   if (op == "carrier") return Carrier{reader.flag(from, "on")};
   reader.fail("op", "the name of a command");

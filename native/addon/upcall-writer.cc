@@ -90,6 +90,46 @@ struct Writer {
     return object;
   }
 
+  Object operator()(const SocketOpenedUpcall& upcall) const {
+    Object object = make("socket-opened");
+    object.Set("socket", number(upcall.socket));
+    object.Set("family", number(static_cast<uint64_t>(upcall.family)));
+    object.Set("port", number(upcall.port));
+    object.Set("from", upcall.from ? endpointValue(env, *upcall.from) : env.Undefined());
+    return object;
+  }
+
+  Object operator()(const SocketFailedUpcall& upcall) const {
+    Object object = make("socket-failed");
+    object.Set("socket", number(upcall.socket));
+    object.Set("reason", failure(upcall.reason));
+    return object;
+  }
+
+  Object operator()(const SocketClosedUpcall& upcall) const {
+    Object object = make("socket-closed");
+    object.Set("socket", number(upcall.socket));
+    return object;
+  }
+
+  Object operator()(const ListeningUpcall& upcall) const {
+    Object object = make("listening");
+    object.Set("port", number(upcall.port));
+    return object;
+  }
+
+  Object operator()(const ListenFailedUpcall& upcall) const {
+    Object object = make("listen-failed");
+    object.Set("port", number(upcall.port));
+    object.Set("reason", failure(upcall.reason));
+    return object;
+  }
+
+  Napi::Value failure(SocketFailure reason) const {
+    const std::string_view name = socketFailureNames[static_cast<size_t>(reason)];
+    return Napi::String::New(env, name.data(), name.size());
+  }
+
   Object operator()(const TrafficUpcall& upcall) const {
     Napi::Array sessions = Napi::Array::New(env, upcall.sessions.size());
     for (uint32_t i = 0; i < upcall.sessions.size(); i++) {

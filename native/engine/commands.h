@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -20,7 +21,7 @@ using SessionId = uint32_t;
 using ReceiverIndex = uint32_t;
 /// 0 .. limits::pathsPerSession - 1
 using PathIndex = uint8_t;
-/// Index into Options::sockets.
+/// Options::sockets, then what commands opened, then accepted streams (limits::acceptedStreams).
 using SocketIndex = uint16_t;
 /// Relay label, not zero; it has meaning only with the session it arrives on.
 using Label = uint32_t;
@@ -131,6 +132,26 @@ struct LabelRemove {
   SessionId ingress = 0;
   Label label = 0;
 };
+struct SocketOpen {
+  SocketIndex socket = 0;
+  Family family = Family::v4;
+  uint16_t port = 0;
+};
+struct StreamProxy {
+  Endpoint endpoint;
+  std::string authorization;  // empty = none
+};
+struct StreamOpen {
+  SocketIndex socket = 0;
+  Endpoint to;
+  std::optional<StreamProxy> proxy;
+};
+struct StreamListen {
+  uint16_t port = 0;
+};
+struct SocketClose {
+  SocketIndex socket = 0;
+};
 struct ReportTraffic {};
 struct Carrier {
   bool on = true;
@@ -139,6 +160,6 @@ struct Carrier {
 using Command =
     std::variant<SessionOpen, Keys, SessionClose, Path, PathRemove, PathActive, Control, Datagram,
                  Forward, ForwardRemove, FrameToTap, FrameToPeer, Filter, LabelRoute, LabelRemove,
-                 ReportTraffic, Carrier>;
+                 ReportTraffic, Carrier, SocketOpen, StreamOpen, StreamListen, SocketClose>;
 
 }  // namespace weft

@@ -12,6 +12,14 @@ namespace weft::limits {
 /// 1,024 members that all talk, four times over.
 inline constexpr size_t sessions = 4'096;
 inline constexpr size_t pathsPerSession = 8;
+/// Socket indexes: 256 sockets of one birthday search, two of them at once, and what is below.
+inline constexpr size_t sockets = 1'024;
+/// The first index of accepted streams: 256 members at once whose networks let no UDP out.
+inline constexpr size_t acceptedStreams = 768;
+/// Largest datagram that a stream carries: the largest frame with its headers and shim.
+inline constexpr size_t streamDatagramBytes = 10'240;
+/// Characters of a proxy's authorization.
+inline constexpr size_t proxyAuthorizationChars = 512;
 /// 64 bridged machines at each of 1,024 members.
 inline constexpr size_t forward = 65'536;
 inline constexpr size_t labelsPerSession = 1'024;
@@ -44,8 +52,8 @@ inline constexpr size_t missHeadBytes = 128;
 
 // --- the engine's own ---
 
-/// UDP sockets: both families on a few interfaces or ports.
-inline constexpr size_t sockets = 8;
+/// UDP sockets given at open: both families on a few interfaces or ports.
+inline constexpr size_t fixedSockets = 8;
 /// Sending lanes a peer may use towards us: one for each core of a large peer's data plane.
 inline constexpr size_t lanes = 4;
 /// IP packet in a superframe: the length field has 16 bits.
@@ -101,6 +109,36 @@ inline constexpr size_t mailboxCommands = 524'288;
 inline constexpr size_t strangerUpcalls = 1'024;
 /// After a TAP error that does not go away (interface deleted) it is tried again this much later.
 inline constexpr uint64_t tapRetryMs = 100;
+/// Sockets and streams that one turn of the RX thread serves before the fixed ones get theirs.
+inline constexpr size_t socketsPerTurn = 32;
+/// What a stream reads at once: as much as one coalesced UDP receive.
+inline constexpr size_t streamReadBytes = 65'536;
+/// Sealed bytes that wait in a stream: 2 ms at 1 Gb/s, 200 ms at 10 Mb/s.
+inline constexpr size_t streamSendBytes = 262'144;
+/// Bytes that TCP holds and has not sent yet: more would only wait longer.
+inline constexpr int streamUnsentBytes = 131'072;
+/// Name lookup is done by then; connect, proxy and TLS handshake: three lost packets in a row.
+inline constexpr uint64_t streamSetupMs = 5'000;
+/// An accepted stream must carry something authenticated within this time of its handshake ...
+inline constexpr uint64_t streamProveMs = 10'000;
+/// ... and from then on within the life of a key pair.
+inline constexpr uint64_t streamSilentMs = 180'000;
+/// TCP gives up on an unanswered segment, and asks an idle peer.
+inline constexpr int streamUnansweredMs = 15'000;
+inline constexpr int streamProbeIdleSeconds = 20;
+/// Accepted streams that carried nothing authenticated yet, in all and from one source (an IPv4
+/// address or an IPv6 /64). Past the first the oldest goes, past the second newcomers do.
+inline constexpr size_t streamsUnproven = 64;
+inline constexpr size_t streamsUnprovenPerSource = 8;
+/// Handshakes cost about 0.2 ms: at most 2 % of a core in all, and one source no more than a tenth.
+inline constexpr uint64_t streamAcceptsPerSecond = 100;
+inline constexpr uint64_t streamAcceptsPerSourceSecond = 10;
+/// Connections that the kernel holds until they are accepted.
+inline constexpr int streamBacklog = 128;
+/// Accepts in one turn.
+inline constexpr size_t streamAcceptsPerTurn = 16;
+/// A proxy's answer: status line and headers.
+inline constexpr size_t proxyAnswerBytes = 4'096;
 /// Longest sleep of a data thread: bounds what a lost wake-up could cost.
 inline constexpr uint64_t idleMs = 1'000;
 

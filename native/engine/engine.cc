@@ -9,6 +9,7 @@
 #include "aead.h"
 #include "engine-limits.h"
 #include "rx-thread.h"
+#include "socket-opener.h"
 #include "tx-thread.h"
 #include "udp-socket.h"
 #include "upcall-ring.h"
@@ -24,7 +25,9 @@ class Engine::Impl {
         segmentation_(segmentation),
         upcalls_(options.doorbell, options.doorbellContext),
         tx_(sockets_, tapPointer(), upcalls_, segmentation),
-        rx_(sockets_, tapPointer(), upcalls_, options.mac1Key, segmentation) {
+        rx_({sockets_, tapPointer(), upcalls_, tx_.mailbox()}, options.mac1Key, segmentation),
+        opener_(sockets_, options.offloads.udpGro, upcalls_, counters_) {
+    tx_.passClosedTo(rx_.mailbox());
     for (const UdpSocket& socket : sockets_) endpoints_.push_back(socket.bound());
   }
   ~Impl() { close(); }
@@ -38,16 +41,24 @@ class Engine::Impl {
     open_ = false;
     tx_.stop();
     rx_.stop();
+    tx_.closeSockets();
+    rx_.closeSockets();
+    opener_.forgetAll();
     for (UdpSocket& socket : sockets_) socket.close();
     if (tap_) tap_->close();
   }
 
   void apply(const Command& command) {
+    SocketOpener::Opened opened;
+    if (SocketOpener::handles(command) && !opener_.open(command, opened)) return;
     std::shared_ptr<SessionShared> shared;
     if (std::holds_alternative<SessionOpen>(command)) shared = std::make_shared<SessionShared>();
     // RX first: an answer to what TX sends must find its keys (see RxThread::readSocket).
-    if (RxThread::handles(command)) post(rx_.mailbox(), Mail(command, shared));
-    if (TxThread::handles(command)) post(tx_.mailbox(), Mail(command, shared));
+    if (RxThread::handles(command)) {
+      post(rx_.mailbox(), Mail(command, shared, opened.socket, opened.listeners));
+    }
+    if (TxThread::handles(command)) post(tx_.mailbox(), Mail(command, shared, opened.socket));
+    opener_.announce(command, opened);
   }
 
   Counters counters() const {
@@ -90,6 +101,7 @@ class Engine::Impl {
   ThreadCounters counters_;  // the owner's
   TxThread tx_;
   RxThread rx_;
+  SocketOpener opener_;
   bool open_ = false;
 };
 
@@ -128,9 +140,9 @@ Opened<std::vector<UdpSocket>> openSockets(const Options& options) {
 Opened<std::unique_ptr<Engine>> Engine::open(const Options& options) {
   auto tap = openTap(options);  // first: a foreign descriptor is ours from here on
   if (auto* error = std::get_if<OpenError>(&tap)) return std::move(*error);
-  if (options.sockets.empty() || options.sockets.size() > limits::sockets) {
+  if (options.sockets.empty() || options.sockets.size() > limits::fixedSockets) {
     return OpenError{OpenErrorCode::badOption,
-                     "an engine has 1 to " + std::to_string(limits::sockets) + " sockets", 0};
+                     "an engine has 1 to " + std::to_string(limits::fixedSockets) + " sockets", 0};
   }
   if (!loadCryptoLibrary().empty()) {
     return OpenError{OpenErrorCode::noCrypto, loadCryptoLibrary(), 0};

@@ -51,7 +51,7 @@ struct OffloadOptions {
 };
 
 struct Options {
-  /// At least one, at most limits::sockets.
+  /// At least one, at most limits::fixedSockets.
   std::vector<SocketOptions> sockets;
   /// TapOptions: the engine opens it; `vnetHeader` and `offloads` are set by the engine.
   std::variant<NoTap, TapOptions, TapDescriptor> tap;

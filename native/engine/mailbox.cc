@@ -23,8 +23,12 @@ size_t borrowedBytes(const Command& command) {
 
 }  // namespace
 
-Mail::Mail(const Command& from, std::shared_ptr<SessionShared> with)
-    : command(from), shared(std::move(with)) {
+Mail::Mail(const Command& from, std::shared_ptr<SessionShared> with, ExtraSocket about,
+           Listeners at)
+    : command(from),
+      shared(std::move(with)),
+      socket(std::move(about)),
+      listeners(std::move(at)) {
   storage_.reserve(borrowedBytes(from));  // keeps the spans below in place
   if (auto* keys = std::get_if<Keys>(&command)) {
     for (DirectionKeys* direction : {&keys->sealing, &keys->opening}) {

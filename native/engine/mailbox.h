@@ -10,6 +10,8 @@
 #include "commands.h"
 #include "counters.h"
 #include "drop-reason.h"
+#include "listener.h"
+#include "socket-table.h"
 #include "wake-event.h"
 
 namespace weft {
@@ -17,14 +19,18 @@ namespace weft {
 /// A command that owns its bytes. Key material is wiped when it goes.
 class Mail {
  public:
-  /// Copies what `command` borrows. `shared` is set for SessionOpen.
-  Mail(const Command& command, std::shared_ptr<SessionShared> shared);
+  /// Copies what `command` borrows. `shared` is set for SessionOpen; `socket` for commands about
+  /// sockets that one exists for, `listeners` for StreamListen.
+  Mail(const Command& command, std::shared_ptr<SessionShared> shared, ExtraSocket socket = {},
+       Listeners listeners = {});
   Mail(Mail&&) noexcept = default;
   Mail& operator=(Mail&&) noexcept = default;
   ~Mail();
 
   Command command;
   std::shared_ptr<SessionShared> shared;
+  ExtraSocket socket;
+  Listeners listeners;
   size_t bytes() const { return storage_.size(); }
 
  private:

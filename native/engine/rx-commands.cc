@@ -1,5 +1,6 @@
 // How commands change the RX thread's tables. Commands that both threads see are counted by the
 // TX thread when they are ignored.
+#include <algorithm>
 #include <utility>
 
 #include "overloaded.h"
@@ -10,7 +11,8 @@ namespace weft {
 bool RxThread::handles(const Command& command) {
   return !std::holds_alternative<Control>(command) && !std::holds_alternative<Datagram>(command) &&
          !std::holds_alternative<FrameToPeer>(command) &&
-         !std::holds_alternative<Carrier>(command);
+         !std::holds_alternative<Carrier>(command) &&
+         !std::holds_alternative<SocketClose>(command);
 }
 
 void RxThread::readMail() {
@@ -47,6 +49,15 @@ void RxThread::on(Mail& mail) {
             }
           },
           [&](const ReportTraffic&) { reportTraffic(); },
+          [&](const SocketOpen& open) { extra_.add(nowMs_, open.socket, mail.socket); },
+          [&](const StreamOpen& open) {
+            extra_.add(nowMs_, open.socket, mail.socket);
+            nextTimerMs_ = std::min(nextTimerMs_, extra_.timerMs(nowMs_));
+          },
+          [&](const SocketClose& close) { extra_.close(close.socket, mail.socket); },
+          [&](const StreamListen& listen) {
+            extra_.listen(std::move(mail.listeners), listen.port);
+          },
           [](const auto&) {},  // the TX thread's
       },
       mail.command);

@@ -22,17 +22,18 @@ bool isStun(Bytes datagram) {
 
 }  // namespace
 
-RxThread::RxThread(std::span<const UdpSocket> sockets, Tap* tap, UpcallRing& upcalls,
-                   const Mac1Key& mac1Key, bool segmentation)
-    : sockets_(sockets),
-      upcalls_(upcalls),
+RxThread::RxThread(const Parts& parts, const Mac1Key& mac1Key, bool segmentation)
+    : sockets_(parts.sockets),
+      upcalls_(parts.upcalls),
+      extra_(parts.sockets, parts.tx, parts.upcalls, counters_),
       mac1Key_(mac1Key),
-      tapWriter_(tap, counters_),
-      relays_(sockets, segmentation, false, upcalls, counters_),
-      readable_(sockets.size(), 0) {}
+      tapWriter_(parts.tap, counters_),
+      relays_(extra_.table(), segmentation, false, upcalls_, counters_),
+      readable_(parts.sockets.size(), 0) {}
 
 bool RxThread::start() {
-  return thread_.start("weft-rx", [](void* self) { static_cast<RxThread*>(self)->run(); }, this);
+  return extra_.open() &&
+         thread_.start("weft-rx", [](void* self) { static_cast<RxThread*>(self)->run(); }, this);
 }
 
 void RxThread::run() {
@@ -41,27 +42,35 @@ void RxThread::run() {
     nowMs_ = clockMs();
     if (thread_.mailbox().pending()) readMail();
     for (SocketIndex i = 0; i < sockets_.size(); i++) {
-      if (readable_[i] != 0) readSocket(i);
+      if (readable_[i] != 0) readSocket(i, sockets_[i]);
+    }
+    if (extraReadable_) {
+      for (const SocketIndex index : extra_.serve(nowMs_)) readExtra(index);
+      nextTimerMs_ = std::min(nextTimerMs_, extra_.timerMs(nowMs_));
     }
     if (nowMs_ >= nextTimerMs_) runTimers();
   }
 }
 
 void RxThread::sleep() {
-  std::array<pollfd, limits::sockets + 1> waits;
+  std::array<pollfd, limits::fixedSockets + 2> waits;
   waits[0] = {thread_.mailbox().wake().fd(), POLLIN, 0};
-  for (size_t i = 0; i < sockets_.size(); i++) waits[i + 1] = {sockets_[i].fd(), POLLIN, 0};
-  const uint64_t untilMs = std::min(nextTimerMs_, nowMs_ + limits::idleMs);
+  waits[1] = {extra_.epollFd(), POLLIN, 0};
+  for (size_t i = 0; i < sockets_.size(); i++) waits[i + 2] = {sockets_[i].fd(), POLLIN, 0};
+  uint64_t untilMs = std::min(nextTimerMs_, nowMs_ + limits::idleMs);
+  if (extra_.hungry()) untilMs = nowMs_;
   const int timeout = static_cast<int>(untilMs > nowMs_ ? untilMs - nowMs_ : 0);
-  const int ready = poll(waits.data(), sockets_.size() + 1, timeout);
+  const int ready = poll(waits.data(), sockets_.size() + 2, timeout);
   if (ready > 0 && (waits[0].revents & POLLIN) != 0) thread_.mailbox().wake().clear();
+  extraReadable_ = extra_.hungry() || (ready > 0 && waits[1].revents != 0);
   for (size_t i = 0; i < sockets_.size(); i++) {
-    readable_[i] = ready > 0 && waits[i + 1].revents != 0;
+    readable_[i] = ready > 0 && waits[i + 2].revents != 0;
   }
 }
 
 void RxThread::runTimers() {
-  nextTimerMs_ = UINT64_MAX;
+  extra_.runTimers(nowMs_);
+  nextTimerMs_ = extra_.timerMs(nowMs_);
   if (heldFrames_ == 0) return;
   sessions_.forEach([this](RxSession& session) {
     while (!session.held.empty() && session.held.front().expiresMs <= nowMs_) {
@@ -70,22 +79,55 @@ void RxThread::runTimers() {
       counters_.drop(DropReason::waitingExpired);
     }
   });
-  if (heldFrames_ > 0) nextTimerMs_ = nowMs_ + expiryStepMs;
+  if (heldFrames_ > 0) nextTimerMs_ = std::min(nextTimerMs_, nowMs_ + expiryStepMs);
 }
 
-void RxThread::readSocket(SocketIndex socket) {
+void RxThread::readExtra(SocketIndex index) {
+  const ExtraSocket extra = extra_.table().extra(index);  // stays until its turn is over
+  if (extra.udp != nullptr) {
+    readSocket(index, *extra.udp);
+  } else if (extra.stream != nullptr && extra.stream->open()) {
+    readStream(index, extra.stream);
+  }
+}
+
+void RxThread::readSocket(SocketIndex index, const UdpSocket& socket) {
   for (size_t reads = 0; reads < limits::receivesPerTurn; reads++) {
     int error = 0;
-    const std::span<const Received> received = receiver_.receive(sockets_[socket], error);
+    const std::span<const Received> received = receiver_.receive(socket, error);
     if (error != 0) counters_.drop(DropReason::socketError);
     if (received.empty()) return;
     // What arrived may be an answer to something a command of this very moment made us send: its
     // keys are in the mailbox then, and count first.
     if (thread_.mailbox().pending()) readMail();
-    for (const Received& each : received) split(socket, each);
+    for (const Received& each : received) split(index, each);
     tapWriter_.flush();
     if (!relays_.empty()) relays_.flush();
   }
+}
+
+void RxThread::readStream(SocketIndex index, const std::shared_ptr<Stream>& stream) {
+  constexpr size_t bufferBytes =
+      limits::streamReadBytes + limits::streamDatagramBytes + streamLengthBytes;
+  if (streamBuffer_ == nullptr) streamBuffer_ = std::make_unique<uint8_t[]>(bufferBytes);
+  for (size_t reads = 0; reads < limits::receivesPerTurn; reads++) {
+    const Stream::Reading reading =
+        stream->read({streamBuffer_.get(), bufferBytes}, streamDatagrams_);
+    if (thread_.mailbox().pending()) readMail();  // as above
+    for (const std::span<uint8_t> datagram : streamDatagrams_) {
+      counters_.datagramsIn.add();
+      counters_.bytesIn.add(datagram.size());
+      onDatagram({index, stream->peer(), datagram.size(), nullptr, 0}, datagram);
+    }
+    tapWriter_.flush();
+    if (!relays_.empty()) relays_.flush();
+    if (reading == Stream::Reading::drained) return;
+    if (reading != Stream::Reading::more) {
+      if (reading == Stream::Reading::garbled) counters_.drop(DropReason::badField);
+      return extra_.end(index, stream);
+    }
+  }
+  extra_.readLater(index);
 }
 
 void RxThread::split(SocketIndex socket, const Received& received) {
@@ -176,6 +218,7 @@ void RxThread::onData(const Arrival& arrival, std::span<uint8_t> datagram) {
   if (owner.session == nullptr) return counters_.drop(DropReason::unknownReceiver);
   const OpeningKeys::Opened opened = owner.keys->open(nowMs_, header, datagram);
   if (opened.reason != DropReason::none) return counters_.drop(opened.reason);
+  if (arrival.socket >= limits::acceptedStreams) extra_.prove(nowMs_, arrival.socket);
   RxSession& session = *owner.session;
   session.shared->heardMs.store(nowMs_, std::memory_order_relaxed);
   if (session.next.get() == owner.keys && sessions_.confirm(owner)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "forward-table.h"
 #include "label-table.h"
 #include "rx-sessions.h"
+#include "rx-sockets.h"
 #include "send-batch.h"
 #include "tap-writer.h"
 #include "udp-receiver.h"
@@ -21,11 +23,18 @@ namespace weft {
 
 class RxThread {
  public:
-  RxThread(std::span<const UdpSocket> sockets, Tap* tap, UpcallRing& upcalls,
-           const Mac1Key& mac1Key, bool segmentation);
+  struct Parts {
+    std::span<const UdpSocket> sockets;
+    Tap* tap;  // nullptr without one
+    UpcallRing& upcalls;
+    Mailbox& tx;
+  };
+  RxThread(const Parts& parts, const Mac1Key& mac1Key, bool segmentation);
 
   bool start();
   void stop() { thread_.stop(); }
+  /// After `stop`: closes the sockets opened by command and the streams.
+  void closeSockets() { extra_.closeAll(); }
   Mailbox& mailbox() { return thread_.mailbox(); }
   const ThreadCounters& counters() const { return counters_; }
   /// Commands this thread has a part in.
@@ -45,7 +54,9 @@ class RxThread {
   void sleep();
   void readMail();
   void runTimers();
-  void readSocket(SocketIndex socket);
+  void readExtra(SocketIndex index);
+  void readSocket(SocketIndex index, const UdpSocket& socket);
+  void readStream(SocketIndex index, const std::shared_ptr<Stream>& stream);
   void split(SocketIndex socket, const Received& received);
   void onDatagram(const Arrival& arrival, std::span<uint8_t> datagram);
   void onStranger(const Arrival& arrival, Bytes datagram);
@@ -81,6 +92,7 @@ class RxThread {
   ThreadCounters counters_;
   std::span<const UdpSocket> sockets_;
   UpcallRing& upcalls_;
+  RxSockets extra_;
   Mac1Key mac1Key_;
   RxSessions sessions_;
   ForwardTable local_;  // only entries that lead to our TAP
@@ -90,6 +102,9 @@ class RxThread {
   SendBatch relays_;
   std::vector<Mail> mails_;
   std::vector<char> readable_;
+  bool extraReadable_ = false;
+  std::unique_ptr<uint8_t[]> streamBuffer_;
+  std::vector<std::span<uint8_t>> streamDatagrams_;
   uint64_t nowMs_ = 0;
   uint64_t nextTimerMs_ = UINT64_MAX;
   size_t heldFrames_ = 0;

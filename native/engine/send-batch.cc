@@ -65,7 +65,7 @@ bool refusesSegmentation(int error) {
 
 }  // namespace
 
-SendBatch::SendBatch(std::span<const UdpSocket> sockets, bool segmentation, bool waits,
+SendBatch::SendBatch(const SocketTable& sockets, bool segmentation, bool waits,
                      UpcallRing& upcalls, ThreadCounters& counters)
     : sockets_(sockets),
       segmentation_(segmentation),
@@ -76,14 +76,29 @@ SendBatch::SendBatch(std::span<const UdpSocket> sockets, bool segmentation, bool
 }
 
 void SendBatch::add(const Destination& destination, Bytes datagram) {
-  if (destination.socket >= sockets_.size() ||
-      sockets_[destination.socket].bound().family != destination.to.family) {
-    counters_.drop(DropReason::socketError);
-    return;
+  const UdpSocket* socket = sockets_.udp(destination.socket);
+  if (socket == nullptr) {
+    Stream* stream = sockets_.stream(destination.socket);
+    if (stream == nullptr) return counters_.drop(DropReason::noSocket);
+    return addToStream(*stream, destination, datagram);
+  }
+  if (socket->bound().family != destination.to.family) {
+    return counters_.drop(DropReason::socketError);
   }
   if (extend(destination, datagram)) return;
   if (runs_.size() == limits::batch) flush();
   runs_.push_back({destination, datagram.data(), datagram.size(), datagram.size(), 1});
+}
+
+/// A stream leads to one peer only.
+void SendBatch::addToStream(Stream& stream, const Destination& destination, Bytes datagram) {
+  if (stream.peer() != destination.to) return counters_.drop(DropReason::noSocket);
+  const DropReason reason = stream.append(datagram);
+  if (reason != DropReason::none) return counters_.drop(reason);
+  counters_.datagramsOut.add();
+  counters_.bytesOut.add(datagram.size());
+  const auto known = std::find(streams_.begin(), streams_.end(), destination.socket);
+  if (known == streams_.end()) streams_.push_back(destination.socket);
 }
 
 /// A run can grow while every datagram before the new one has the full size.
@@ -105,6 +120,10 @@ void SendBatch::flush() {
   size_t done = 0;
   while (done < runs_.size()) done += flushFrom(done);
   runs_.clear();
+  for (const SocketIndex index : streams_) {
+    if (Stream* stream = sockets_.stream(index)) stream->flush();
+  }
+  streams_.clear();
 }
 
 /// Sends runs of one socket from `first` on; returns how many are settled, at least one.
@@ -123,7 +142,7 @@ size_t SendBatch::flushFrom(size_t first) {
     headers[count].msg_hdr = messages[count].header;
     count++;
   }
-  const int sent = sendmmsg(sockets_[socket].fd(), headers.data(), count, 0);
+  const int sent = sendmmsg(sockets_.udp(socket)->fd(), headers.data(), count, 0);
   if (sent > 0) {
     for (int i = 0; i < sent; i++) countSent(runs_[first + static_cast<size_t>(i)]);
     return static_cast<size_t>(sent);
@@ -135,7 +154,7 @@ size_t SendBatch::flushFrom(size_t first) {
 void SendBatch::handleError(const Run& run, int error) {
   if (error == EINTR && sendRun(run)) return;
   if ((error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS) && waits_) {
-    pollfd writable{sockets_[run.destination.socket].fd(), POLLOUT, 0};
+    pollfd writable{sockets_.udp(run.destination.socket)->fd(), POLLOUT, 0};
     poll(&writable, 1, limits::sendWaitMs);
     if (sendRun(run)) return;
     error = errno;
@@ -186,7 +205,7 @@ void SendBatch::reportSize(const Run& run) {
 bool SendBatch::sendRun(const Run& run) {
   Message message;
   fill(message, run.destination, {run.data, run.bytes}, run.segmentBytes);
-  if (sendmsg(sockets_[run.destination.socket].fd(), &message.header, 0) < 0) return false;
+  if (sendmsg(sockets_.udp(run.destination.socket)->fd(), &message.header, 0) < 0) return false;
   countSent(run);
   return true;
 }

@@ -1,17 +1,16 @@
 // Datagrams on their way to the kernel: neighbours of one size to one peer become one UDP_SEGMENT
-// send, and several such runs one sendmmsg.
+// send, and several such runs one sendmmsg. What leaves by a stream waits in the stream.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "commands.h"
 #include "counters.h"
 #include "engine-limits.h"
-#include "udp-socket.h"
+#include "socket-table.h"
 #include "upcall-ring.h"
 
 namespace weft {
@@ -28,14 +27,14 @@ struct Destination {
 class SendBatch {
  public:
   /// @param waits whether a full socket buffer is waited for (limits::sendWaitMs) before dropping
-  SendBatch(std::span<const UdpSocket> sockets, bool segmentation, bool waits,
+  SendBatch(const SocketTable& sockets, bool segmentation, bool waits,
             UpcallRing& upcalls, ThreadCounters& counters);
 
   /// Queues one datagram; flushes first when the batch is full.
   void add(const Destination& destination, Bytes datagram);
   /// Hands everything to the kernel; what it refuses is counted, never retried later.
   void flush();
-  bool empty() const { return runs_.empty(); }
+  bool empty() const { return runs_.empty() && streams_.empty(); }
   /// UDP_SEGMENT is in use (it is given up when the kernel or the device refuses it).
   bool segmentation() const { return segmentation_; }
 
@@ -49,6 +48,7 @@ class SendBatch {
     size_t count;
   };
 
+  void addToStream(Stream& stream, const Destination& destination, Bytes datagram);
   bool extend(const Destination& destination, Bytes datagram);
   size_t flushFrom(size_t first);
   void handleError(const Run& run, int error);
@@ -58,12 +58,13 @@ class SendBatch {
   bool sendRun(const Run& run);
   void countSent(const Run& run);
 
-  std::span<const UdpSocket> sockets_;
+  const SocketTable& sockets_;
   bool segmentation_;
   bool waits_;
   UpcallRing& upcalls_;
   ThreadCounters& counters_;
   std::vector<Run> runs_;
+  std::vector<SocketIndex> streams_;  // those that got something since the last flush
   SizeRefusedUpcall reported_;  // the last one
   uint64_t reportSecond_ = 0;   // the second that reports_ counts in
   uint32_t reports_ = 0;

@@ -11,6 +11,7 @@ bool TxThread::handles(const Command& command) {
          !std::holds_alternative<Filter>(command) &&
          !std::holds_alternative<LabelRoute>(command) &&
          !std::holds_alternative<LabelRemove>(command) &&
+         !std::holds_alternative<StreamListen>(command) &&
          !std::holds_alternative<ReportTraffic>(command);
 }
 
@@ -51,6 +52,9 @@ void TxThread::on(Mail& mail) {
           [&](const Carrier& carrier) {
             if (tap_ == nullptr || tap_->setCarrier(carrier.on) != 0) count(DropReason::tapError);
           },
+          [&](const SocketOpen& open) { sockets_.set(open.socket, mail.socket); },
+          [&](const StreamOpen& open) { sockets_.set(open.socket, mail.socket); },
+          [&](const SocketClose& close) { onSocketClose(close.socket, mail.socket); },
           [](const auto&) {},  // the RX thread's
       },
       mail.command);
@@ -69,6 +73,18 @@ void TxThread::onForward(const Forward& forward) {
     return counters_.drop(DropReason::tableFull);
   }
   release(forward.mac, target);
+}
+
+/// By command, or because the RX thread saw the end of it (`ended`): only that very one then.
+void TxThread::onSocketClose(SocketIndex index, const ExtraSocket& ended) {
+  if (ended) {
+    if (sockets_.extra(index) == ended) sockets_.take(index);
+    return;
+  }
+  sender_.flush();
+  const ExtraSocket socket = sockets_.take(index);
+  if (!socket) return counters_.drop(DropReason::noSocket);
+  counters_.drop(rx_->post(Mail(SocketClose{index}, nullptr, socket)));
 }
 
 /// Frames that waited go where the entry says, before any frame that is still in the TAP.

@@ -30,7 +30,8 @@ TxThread::TxThread(std::span<const UdpSocket> sockets, Tap* tap, UpcallRing& upc
                    bool segmentation)
     : tap_(tap),
       upcalls_(upcalls),
-      batch_(sockets, segmentation, true, upcalls, counters_),
+      sockets_(sockets),
+      batch_(sockets_, segmentation, true, upcalls, counters_),
       sender_(sessions_, batch_, tap, upcalls, counters_),
       readBuffer_(std::make_unique<uint8_t[]>(sizeof(VnetHeader) + limits::tapReadBytes)) {}
 

@@ -12,6 +12,7 @@
 #include "forward-table.h"
 #include "sealed-sender.h"
 #include "send-batch.h"
+#include "socket-table.h"
 #include "tap.h"
 #include "tx-sessions.h"
 #include "upcall-ring.h"
@@ -24,8 +25,13 @@ class TxThread {
  public:
   TxThread(std::span<const UdpSocket> sockets, Tap* tap, UpcallRing& upcalls, bool segmentation);
 
+  /// Where closed sockets go on to: what was sent before leaves first. Before `start`.
+  void passClosedTo(Mailbox& rx) { rx_ = &rx; }
+
   bool start();
   void stop() { thread_.stop(); }
+  /// After `stop`: lets go of the sockets opened by command.
+  void closeSockets() { sockets_.clear(); }
   Mailbox& mailbox() { return thread_.mailbox(); }
   const ThreadCounters& counters() const { return counters_; }
   /// Commands this thread has a part in.
@@ -51,13 +57,16 @@ class TxThread {
   void on(Mail& mail);
   void onForward(const Forward& forward);
   void onFrameToPeer(const FrameToPeer& frame);
+  void onSocketClose(SocketIndex index, const ExtraSocket& ended);
   void release(const Mac& mac, const ForwardTarget& target);
 
   DataThread thread_;
   ThreadCounters counters_;
   Tap* tap_;
   UpcallRing& upcalls_;
+  Mailbox* rx_ = nullptr;
   TxSessions sessions_;
+  SocketTable sockets_;
   SendBatch batch_;
   SealedSender sender_;
   ForwardTable forward_;

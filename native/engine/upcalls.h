@@ -2,8 +2,10 @@
 // by the receiver.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -71,9 +73,51 @@ struct SessionTraffic {
 struct TrafficUpcall {
   std::vector<SessionTraffic> sessions;
 };
+/// Why a socket or a stream could not be had; names as in src/base/engine.ts.
+enum class SocketFailure : uint8_t {
+  inUse,
+  notPermitted,
+  unsupported,
+  refused,
+  unreachable,
+  timedOut,
+  proxyRefused,
+  proxyAuthorization,
+  tls,
+  limit,
+  system,
+};
+
+inline constexpr std::array<std::string_view, 11> socketFailureNames = {
+    "in-use",    "not-permitted", "unsupported",         "refused", "unreachable",
+    "timed-out", "proxy-refused", "proxy-authorization", "tls",     "limit",
+    "system",
+};
+
+struct SocketOpenedUpcall {
+  SocketIndex socket = 0;
+  Family family = Family::v4;
+  uint16_t port = 0;
+  std::optional<Endpoint> from;  // accepted streams only
+};
+struct SocketFailedUpcall {
+  SocketIndex socket = 0;
+  SocketFailure reason = SocketFailure::system;
+};
+struct SocketClosedUpcall {
+  SocketIndex socket = 0;
+};
+struct ListeningUpcall {
+  uint16_t port = 0;
+};
+struct ListenFailedUpcall {
+  uint16_t port = 0;
+  SocketFailure reason = SocketFailure::system;
+};
 
 using Upcall = std::variant<DatagramUpcall, ControlUpcall, KeysConfirmedUpcall, EndpointUpcall,
                             SizeRefusedUpcall, RekeyDueUpcall, MissUpcall, FrameUpcall, HeldUpcall,
-                            TrafficUpcall>;
+                            TrafficUpcall, SocketOpenedUpcall, SocketFailedUpcall,
+                            SocketClosedUpcall, ListeningUpcall, ListenFailedUpcall>;
 
 }  // namespace weft

@@ -1,4 +1,5 @@
-import { engineContract } from "../engine/contract.ts";
+import { engineContract, engineSocketContract } from "../engine/contract.ts";
 import { NativeLab } from "./native-lab.ts";
 
 engineContract("native", () => new NativeLab());
+engineSocketContract("native", () => new NativeLab());

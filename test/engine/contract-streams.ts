@@ -73,9 +73,13 @@ function joinOver({ a, b, at, from, accepted }: Streamed): void {
   ]);
 }
 
-async function handshake(length: number): Promise<Uint8Array> {
+function handshake(length: number): Promise<Uint8Array> {
+  return mac1Of(new Uint8Array(length).fill(192));
+}
+
+/** A handshake datagram whose mac1 is right. */
+export async function mac1Of(body: Uint8Array): Promise<Uint8Array> {
   await sodium.ready;
-  const body = new Uint8Array(length).fill(192);
   return concat(body, sodium.crypto_generichash(16, body, MAC1_KEY), new Uint8Array(16));
 }
 

@@ -19,7 +19,7 @@ using namespace weft::test;
 Command randomCommand(Random& random, const KeyPair& keys, const std::vector<uint8_t>& bytes) {
   const auto session = static_cast<SessionId>(random.below(6));
   const auto path = static_cast<PathIndex>(random.below(10));
-  switch (random.below(17)) {
+  switch (random.below(20)) {
     case 0: return SessionOpen{session};
     case 1: {
       Keys made = keys.forFirst(session, random.below(2) ? KeyUse::now : KeyUse::confirmed);
@@ -46,12 +46,17 @@ Command randomCommand(Random& random, const KeyPair& keys, const std::vector<uin
     }
     case 7: {
       Datagram datagram;
-      datagram.socket = static_cast<SocketIndex>(random.below(2));
+      datagram.socket = static_cast<SocketIndex>(random.below(4));
       datagram.to = loopback(9);
       if (random.below(4) == 0) datagram.to.family = Family::v6;
       datagram.bytes = bytes;
       return datagram;
     }
+    case 16:
+      return SocketOpen{static_cast<SocketIndex>(random.below(4)),
+                        random.below(4) ? Family::v4 : Family::v6, 0};
+    case 17: return StreamOpen{static_cast<SocketIndex>(random.below(4)), loopback(9), {}};
+    case 18: return SocketClose{static_cast<SocketIndex>(random.below(4))};
     case 8: return forwardTo(random.below(2) ? macB : macC, session);
     case 9: return ForwardRemove{random.below(2) ? macB : macC};
     case 10: return FrameToTap{Bytes(bytes).first(random.below(bytes.size()))};

@@ -1,0 +1,55 @@
+// How many streams strangers may make us set up, so that a flood of connections costs the data
+// plane little and keeps nobody else out for long.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "address.h"
+#include "engine-limits.h"
+#include "keyed-hash.h"
+
+namespace weft {
+
+/// So many a second, with one second of burst.
+class EventRate {
+ public:
+  explicit EventRate(uint64_t perSecond = 1) : perSecond_(perSecond) {}
+  /// False when there were too many of late.
+  bool take(uint64_t nowMs) {
+    const uint64_t free = nowMs > 1'000 ? nowMs - 1'000 : 0;
+    if (usedUntilMs_ < free) usedUntilMs_ = free;
+    if (usedUntilMs_ > nowMs) return false;
+    usedUntilMs_ += 1'000 / perSecond_;
+    return true;
+  }
+
+ private:
+  uint64_t perSecond_;
+  uint64_t usedUntilMs_ = 0;  // on a time line of one slot each event
+};
+
+/// An IPv4 address, or the /64 that one IPv6 host commands.
+inline uint64_t sourceKey(const Endpoint& from) {
+  uint64_t key = 0;
+  std::memcpy(&key, from.ip.data(), from.family == Family::v6 ? 8 : 4);
+  return key;
+}
+
+class AcceptLimits {
+ public:
+  AcceptLimits() { sources_.fill(EventRate(limits::streamAcceptsPerSourceSecond)); }
+
+  /// Whether a connection from there may cost us a handshake now.
+  bool admits(uint64_t nowMs, const Endpoint& from) {
+    return sources_[KeyedHash{}(sourceKey(from)) % sources_.size()].take(nowMs) &&
+           all_.take(nowMs);
+  }
+
+ private:
+  EventRate all_{limits::streamAcceptsPerSecond};
+  // Sources share a place by chance and by a hash that they cannot foresee.
+  std::array<EventRate, 256> sources_;
+};
+
+}  // namespace weft
