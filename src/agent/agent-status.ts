@@ -1,8 +1,14 @@
 /** The node's own report and what only the agent knows, as one JSON value (docs/OPERATING.md). */
-import type { NodeStatus } from "../node/status.ts";
+import type { NodeStatus, PeerStatus } from "../node/status.ts";
 import type { PortMappingStatus } from "./port-mapper.ts";
 
+export interface AgentPeer extends PeerStatus {
+  /** The direct path leads to a private address of a network this host is on. */
+  readonly lan: boolean;
+}
+
 export interface AgentStatus extends NodeStatus {
+  readonly peers: readonly AgentPeer[];
   readonly interface: string;
   readonly range: string;
   readonly addressMode: string;

@@ -39,6 +39,7 @@ import { loadState, saveState, stateFile } from "./state-file.ts";
 import { StateSaver } from "./state-saver.ts";
 import { Surroundings, type SurroundingsTools } from "./surroundings.ts";
 import { TrafficTotals } from "./traffic-totals.ts";
+import { isOnLan } from "./underlay.ts";
 
 export interface EngineRequest {
   readonly sockets: readonly Endpoint[];
@@ -173,6 +174,7 @@ export class Agent {
     });
     return {
       ...status,
+      peers: status.peers.map((peer) => ({ ...peer, lan: this.#isOnLan(peer.endpoint) })),
       state: status.state === "online" && own.length > 0 ? "degraded" : status.state,
       health: [...status.health, ...own],
       interface: this.#config.interfaceName,
@@ -184,6 +186,10 @@ export class Agent {
       pid: process.pid,
       loopLagMs,
     };
+  }
+
+  #isOnLan(endpoint: string | undefined): boolean {
+    return endpoint !== undefined && isOnLan(endpoint, this.#tools.hostAddresses());
   }
 
   /** The engine's counters; what was dropped counts the core's share too. */

@@ -3,6 +3,7 @@ import { networkInterfaces } from "node:os";
 import {
   type Endpoint,
   type Ip,
+  ipToBytes,
   ipv4Number,
   isIpv6,
   parseIp,
@@ -85,6 +86,22 @@ const PRIVATE: readonly Subnet[] = [
   { first: "192.168.0.0", prefix: 16 },
   { first: "100.64.0.0", prefix: 10 },
 ];
+
+/** Whether this endpoint (as text) is a private address of a network that one of ours belongs to. */
+export function isOnLan(endpoint: string, own: readonly HostAddress[]): boolean {
+  const ip = parseIp(endpoint.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"));
+  if (ip === undefined || !(isLinkLocal(ip) || rank(ip) % 2 === 1)) return false;
+  return own.some((address) => sameNetwork(address, ip));
+}
+
+function sameNetwork({ ip: own, prefix }: HostAddress, ip: Ip): boolean {
+  if (isIpv6(own) !== isIpv6(ip)) return false;
+  const [a, b] = [ipToBytes(own), ipToBytes(ip)];
+  return a.every((byte, i) => {
+    const bits = Math.min(8, Math.max(0, prefix - 8 * i));
+    return byte >> (8 - bits) === (b[i] ?? 0) >> (8 - bits);
+  });
+}
 
 export function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {
   return (

@@ -1,10 +1,9 @@
 /** The table of peers, this node first. */
-import type { AgentStatus } from "../agent/agent-status.ts";
+import type { AgentPeer, AgentStatus } from "../agent/agent-status.ts";
 import { durationText } from "../agent/duration.ts";
-import type { PeerStatus } from "../node/status.ts";
 import { bytesText, type Column, millisText, percentText, renderTable } from "./table.ts";
 
-type Row = { readonly self: AgentStatus } | { readonly peer: PeerStatus };
+type Row = { readonly self: AgentStatus } | { readonly peer: AgentPeer };
 
 export function peerTable(status: AgentStatus, wide: boolean, header: boolean): string {
   const peers = [...status.peers].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
@@ -12,14 +11,15 @@ export function peerTable(status: AgentStatus, wide: boolean, header: boolean): 
   return renderTable(wide ? [...COLUMNS, ...WIDE] : COLUMNS, rows, header);
 }
 
-export function linkText(peer: PeerStatus): string {
-  return peer.link === "relay" ? `relay(${peer.relay ?? "?"})` : peer.link;
+export function linkText(peer: AgentPeer): string {
+  if (peer.link === "relay") return `relay(${peer.relay ?? "?"})`;
+  return peer.link === "direct" && peer.lan ? "lan" : peer.link;
 }
 
 function column(
   title: string,
   self: (status: AgentStatus) => string | undefined,
-  peer: (peer: PeerStatus) => string | undefined,
+  peer: (peer: AgentPeer) => string | undefined,
   align?: "right",
 ): Column<Row> {
   const value = (row: Row): string | undefined => ("self" in row ? self(row.self) : peer(row.peer));
@@ -58,7 +58,7 @@ const COLUMNS: readonly Column<Row>[] = [
   column(
     "MTU",
     (status) => `${status.mtu}`,
-    (peer) => `${peer.maxDatagram}`,
+    (peer) => (peer.mtu === undefined ? undefined : `${peer.mtu}`),
     "right",
   ),
   column(

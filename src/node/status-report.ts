@@ -6,6 +6,8 @@ import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { LeaseState } from "../lease/leases.ts";
 import type { LinkView } from "../link/links.ts";
+import { SEAL_OVERHEAD_BYTES } from "../wire/data.ts";
+import { RELAY_SHIM_BYTES } from "../wire/relay.ts";
 import type { NodeConfig } from "./config.ts";
 import type { Parts } from "./parts.ts";
 import type {
@@ -16,6 +18,9 @@ import type {
   PeerStatus,
   RingStatus,
 } from "./status.ts";
+
+/** Destination, source, type. */
+const ETHERNET_BYTES = 14;
 
 export interface ReportInput {
   readonly config: NodeConfig;
@@ -92,6 +97,7 @@ function peerStatus(now: Millis, parts: Parts, view: LinkView): PeerStatus {
     bytesIn: traffic?.bytesIn ?? 0,
     bytesOut: traffic?.bytesOut ?? 0,
     maxDatagram: view.maxDatagram,
+    mtu: innerMtu(view),
     cipher: view.cipher,
     nat: view.nat === undefined ? undefined : natKind(view.nat),
     seenMsAgo: now - view.lastHeardAt,
@@ -110,6 +116,13 @@ function natStatus(parts: Parts): NatStatus {
     asked,
     isLooking: isSurveying,
   };
+}
+
+/** What a path carries of an IP packet: less relay shim, sealing and Ethernet header. */
+export function innerMtu({ path, maxDatagram }: LinkView): number | undefined {
+  if (path.kind === "none") return undefined;
+  const shim = path.kind === "relay" ? RELAY_SHIM_BYTES : 0;
+  return maxDatagram - shim - SEAL_OVERHEAD_BYTES - ETHERNET_BYTES;
 }
 
 function countRecords(parts: Parts): { count: number; bytes: number } {

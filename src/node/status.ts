@@ -69,7 +69,10 @@ export interface PeerStatus {
   readonly lossFraction: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** UDP payload the path is known to carry. */
   readonly maxDatagram: number;
+  /** Largest packet inside that travels whole; undefined without a path. */
+  readonly mtu: number | undefined;
   readonly cipher: string;
   /** Kind of its NAT, when it told. */
   readonly nat: string | undefined;
