@@ -1,4 +1,4 @@
-import type { Label, SessionId } from "../base/engine.ts";
+import type { Label, SessionId, SocketIndex } from "../base/engine.ts";
 import type { LinkMessage } from "../wire/link-messages.ts";
 import type { LinksOutput } from "./link-types.ts";
 
@@ -17,6 +17,9 @@ export type LinkOutput =
   /** The peer forgot this link and made it anew: what upper layers agreed on is void. */
   | { readonly kind: "reopened" }
   | { readonly kind: "want-traffic" }
-  /** Tell the peer where we may be found, and with `answer` ask for the same. */
-  | { readonly kind: "want-candidates"; readonly answer: boolean }
+  /** No direct path works: agree with the peer on a time to try. */
+  | { readonly kind: "want-round" }
+  /** The peer told its candidates; with `answer` it wants ours, and to try at the same time. */
+  | { readonly kind: "told"; readonly answer: boolean }
+  | { readonly kind: "socket-unused"; readonly socket: SocketIndex }
   | { readonly kind: "ended"; readonly reason: string };

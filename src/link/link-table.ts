@@ -45,6 +45,11 @@ export class LinkTable {
     return this.#byAddress.get(address);
   }
 
+  /** To look at, not to touch. */
+  get(id: LinkId): Link | undefined {
+    return this.#links.get(id);
+  }
+
   /** The link with this id; it is touched. */
   use(id: LinkId): Link | undefined {
     return this.#touch(this.#links.get(id));

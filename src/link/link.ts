@@ -16,6 +16,7 @@ import type {
   ReceiverIndex,
   SessionId,
   SessionTraffic,
+  SocketIndex,
   Upcall,
 } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
@@ -42,7 +43,7 @@ import type { DropCounters } from "./drop-counters.ts";
 import type { HandshakeResult } from "./handshake-self.ts";
 import type { LinkOutput } from "./link-output.ts";
 import type { LinkRole, LinkView, PeerInfo } from "./link-types.ts";
-import { Paths } from "./paths.ts";
+import { type OwnPlace, Paths } from "./paths.ts";
 import { type KeyPairFacts, Rekeying } from "./rekeying.ts";
 import { RelayWish } from "./relay-wish.ts";
 import { RttEstimate } from "./rtt.ts";
@@ -66,6 +67,7 @@ export interface LinkOptions {
   readonly rng: Rng;
   readonly drops: DropCounters;
   readonly sockets: readonly IpFamily[];
+  readonly place: OwnPlace;
   readonly peer: PeerInfo;
   readonly role: LinkRole;
   /** Direct neighbours of the peer: likely relays. */
@@ -111,7 +113,9 @@ export class Link {
     this.#transport = new ControlTransport(rng, this.#rtt);
     this.#rekeying = new Rekeying({ suite, rng, session });
     const periodMs = periodOf(role);
-    this.paths = new Paths({ session, rng, sockets: options.sockets, periodMs });
+    const isCaller = peer.initiatedHere;
+    const { sockets, place } = options;
+    this.paths = new Paths({ session, rng, sockets, periodMs, isCaller, place });
     this.#relayWish = new RelayWish(now, peer.initiatedHere);
     this.#pathlessAt = now + PATHLESS_MS;
     this.#engine({ op: "session-open", session });
@@ -267,6 +271,19 @@ export class Link {
     if (!this.paths.hasDirect) this.#relayWish.failed(now);
   }
 
+  /** Try the peer's candidates, from `socket` if given. */
+  startRound(now: Millis, socket: SocketIndex | undefined): void {
+    this.paths.startRound(now, socket);
+    this.#drainPaths(now);
+  }
+
+  /** Asks the peer where it sees `socket`. @returns whether it can be asked */
+  askAbout(now: Millis, socket: SocketIndex): boolean {
+    const isAsked = this.paths.askAbout(now, socket);
+    this.#drainPaths(now);
+    return isAsked;
+  }
+
   announce(
     now: Millis,
     own: { readonly endpoints: readonly Endpoint[]; readonly relays: readonly RingAddress[] },
@@ -331,16 +348,15 @@ export class Link {
         return this.#answerProbe(now, upcall, message.id);
       case "probe-ack":
         this.#noteTag(message.tag);
-        return this.#receiveAck(now, upcall, message);
+        return this.#receiveAck(now, message);
       case "rekey-1":
         return this.#answerRekey(now, message);
       case "rekey-2":
         return this.#finishRekey(now, message);
       case "candidates":
         this.relayHints = message.relays;
-        this.paths.addCandidates(now, message.endpoints, 0);
-        if (!this.paths.hasDirect) this.paths.startRound(now);
-        if (message.answer) this.#out.push({ kind: "want-candidates", answer: false });
+        this.paths.learnCandidates(now, message.endpoints);
+        this.#out.push({ kind: "told", answer: message.answer });
         return;
       case "nat":
         this.#peerNat = message;
@@ -367,19 +383,17 @@ export class Link {
     this.paths.trigger(now, path);
   }
 
-  #receiveAck(
-    now: Millis,
-    { socket, from }: ControlUpcall,
-    ack: Extract<LinkMessage, { type: "probe-ack" }>,
-  ): void {
-    const tookMs = this.paths.receiveAck(now, ack.id);
-    if (tookMs === undefined) return;
+  #receiveAck(now: Millis, ack: Extract<LinkMessage, { type: "probe-ack" }>): void {
+    const answered = this.paths.receiveAck(now, ack.id);
+    if (answered === undefined) return;
+    const { tookMs } = answered;
     this.#rtt.observe(tookMs);
     // An answer to an older probe says nothing about the keys of the last handshake.
     if (now - tookMs >= this.keyedAt) this.#out.push({ kind: "heard" });
     if (isRttNews(this.#saidRttMs, this.paths.rttMs)) this.sayPath();
-    if (ack.observed !== undefined && from !== undefined) {
-      this.#out.push({ kind: "observed", socket, by: from, endpoint: ack.observed });
+    if (ack.observed !== undefined && answered.from !== undefined) {
+      const { socket, endpoint: by } = answered.from;
+      this.#out.push({ kind: "observed", socket, by, endpoint: ack.observed });
     }
   }
 
@@ -482,6 +496,9 @@ export class Link {
         case "round":
           this.#joinRound(now);
           break;
+        case "socket-unused":
+          this.#out.push(out);
+          break;
         case "relay-removed":
           this.#out.push({ kind: "release-relay", via: out.via, label: out.label });
           break;
@@ -490,13 +507,10 @@ export class Link {
     this.#drainTransport();
   }
 
-  /** Both sides must probe at once to open their NATs: the initiator calls the rounds. */
+  /** Both sides must probe at once to open their NATs. */
   #joinRound(now: Millis): void {
-    if (this.paths.view().kind === "none") {
-      if (this.#relayWish.isIdle) this.#wantRelay(now);
-    } else if (this.peer.initiatedHere) {
-      this.#out.push({ kind: "want-candidates", answer: true });
-    }
+    if (this.paths.view().kind !== "none") this.#out.push({ kind: "want-round" });
+    else if (this.#relayWish.isIdle) this.#wantRelay(now);
   }
 
   #moved(now: Millis): void {

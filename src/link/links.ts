@@ -10,16 +10,12 @@ import type { EngineCommand, SessionId, SocketIndex, Upcall } from "../base/engi
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import { type NatReport, UNKNOWN_NAT } from "../base/nat.ts";
-import type { Endpoint, IpFamily } from "../base/net.ts";
+import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
-import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
-import type { ClusterKeys } from "../crypto/cluster-keys.ts";
-import type { Identity } from "../crypto/identity.ts";
-import type { Membership } from "../crypto/membership.ts";
-import type { CryptoSuite } from "../crypto/suite.ts";
-import { MAX_RELAY_HINTS } from "../wire/handshake-payload.ts";
+import { MAX_CANDIDATES, MAX_RELAY_HINTS } from "../wire/handshake-payload.ts";
 import { DropCounters } from "./drop-counters.ts";
+import { ExtraSockets } from "./extra-sockets.ts";
 import type { ConnectRequest, FreshLinks } from "./handshake-initiator.ts";
 import {
   type Channel,
@@ -43,7 +39,10 @@ import type {
   PeerInfo,
   SendOwner,
 } from "./link-types.ts";
+import type { LinksOptions } from "./links-options.ts";
 import { OwnCandidates, type Witness } from "./own-candidates.ts";
+import { peerInfo } from "./peer-info.ts";
+import { Puncher, type PuncherOutput, type PunchLinks } from "./puncher.ts";
 import { noteRefusedSize } from "./refused-size.ts";
 import { type DirectLink, type DirectLinks, Relays } from "./relays.ts";
 
@@ -70,26 +69,10 @@ const FRESH_MS = 5_000;
 /** Endpoints of a peer that are worth a datagram when its link is renewed. */
 const RENEWAL_ENDPOINTS = 8;
 
-export interface LinksOptions {
-  readonly suite: CryptoSuite;
-  readonly rng: Rng;
-  readonly membership: Membership;
-  readonly keys: ClusterKeys;
-  readonly identity: Identity;
-  readonly certificate: Uint8Array;
-  readonly address: RingAddress;
-  readonly name: string;
-  readonly boot: bigint;
-  readonly digest: Uint8Array;
-  /** The family of each of the engine's UDP sockets, in order. */
-  readonly sockets: readonly IpFamily[];
-  readonly hasAes: boolean;
-}
-
 type Timer = "traffic" | "announce";
 
 export class Links
-  implements Machine<LinksInput, LinksOutput>, DirectLinks, FreshLinks, OwnWhereabouts
+  implements Machine<LinksInput, LinksOutput>, DirectLinks, FreshLinks, OwnWhereabouts, PunchLinks
 {
   readonly #options: LinksOptions;
   readonly #out = new Outbox<LinksOutput>();
@@ -100,6 +83,8 @@ export class Links
   #nat: NatReport = UNKNOWN_NAT;
   readonly #handshakes: Handshakes;
   readonly #relays: Relays;
+  readonly #sockets: ExtraSockets<LinkId>;
+  readonly #puncher: Puncher;
   readonly #timers = new TimerTable<Timer>();
   #deadline: Millis = NEVER;
   #lastNow: Millis = Number.NEGATIVE_INFINITY;
@@ -114,6 +99,13 @@ export class Links
       sockets: options.sockets,
       drops: this.#drops,
       links: this,
+    });
+    this.#sockets = new ExtraSockets(options.sockets.length);
+    this.#puncher = new Puncher({
+      sockets: this.#sockets,
+      links: this,
+      place: this.#own,
+      hasIpv4: options.sockets.includes(4),
     });
     const rng = options.rng.fork("relays");
     this.#relays = new Relays({ self: options.address, rng, links: this, drops: this.#drops });
@@ -161,6 +153,10 @@ export class Links
     return link !== undefined && link.peer.boot === boot && now - link.keyedAt < FRESH_MS;
   }
 
+  rttMs(link: LinkId): Millis | undefined {
+    return this.#links.get(link)?.paths.rttMs;
+  }
+
   #dispatch(now: Millis, input: LinksInput): void {
     switch (input.kind) {
       case "timeout":
@@ -198,6 +194,7 @@ export class Links
   #timeout(now: Millis): void {
     this.#handshakes.timeout(now);
     this.#relays.timeout(now);
+    this.#puncher.timeout(now);
     for (const link of this.#links.useDue(now)) if (this.#links.has(link)) link.timeout(now);
     for (const timer of this.#timers.takeExpired(now)) {
       if (timer === "traffic") this.#wantsTraffic = true;
@@ -252,12 +249,14 @@ export class Links
       }
       case "control": {
         const from = upcall.from?.port === 0 ? undefined : upcall.from;
+        if (upcall.path === undefined && this.#isForeign(upcall)) return;
         return this.#links.use(upcall.session)?.receiveControl(now, { ...upcall, from });
       }
       case "keys-confirmed":
         return this.#links.use(upcall.session)?.keysConfirmed(now, upcall.receive);
       case "endpoint":
         if (upcall.from.port === 0) return this.#drops.count("bad-field");
+        if (this.#isForeign(upcall)) return;
         return this.#links.use(upcall.session)?.seenAt(now, upcall);
       case "size-refused":
         return noteRefusedSize(now, this.#links, upcall);
@@ -268,16 +267,23 @@ export class Links
           this.#links.use(traffic.session)?.noteTraffic(now, traffic);
         }
         return;
+      case "socket-failed":
+      case "socket-closed":
+        return this.#sockets.lost(upcall.socket);
       case "miss":
       case "frame":
       case "held":
       case "socket-opened":
-      case "socket-failed":
-      case "socket-closed":
       case "listening":
       case "listen-failed":
         return;
     }
+  }
+
+  /** A witness asks back at a port that was opened for another peer: it is no path to the witness. */
+  #isForeign({ socket, session }: { socket: SocketIndex; session: SessionId }): boolean {
+    const owner = this.#sockets.ownerOf(socket);
+    return owner !== undefined && owner !== session;
   }
 
   /** Direct neighbours through which others may reach us, near ones first. */
@@ -310,8 +316,7 @@ export class Links
     if (channel.kind === "socket" && facts.observed !== undefined) {
       const { socket, endpoint: by } = channel;
       const seen = { socket, endpoint: facts.observed };
-      this.#noteReflexive(now, facts.address, seen);
-      this.#out.push({ kind: "observed", by, ...seen });
+      this.#noteObserved(now, facts.address, { kind: "observed", by, ...seen });
     }
   }
 
@@ -328,6 +333,7 @@ export class Links
       rng: rng.fork(`link ${peer.link}`),
       drops: this.#drops,
       sockets,
+      place: this.#own,
       peer,
       role,
       relayHints: facts.relays,
@@ -354,6 +360,7 @@ export class Links
     this.#relays.linkLost(now, link.id, true);
     for (const { via, label } of link.paths.relays) this.#relays.release(via, label);
     link.end(reason, tellPeer);
+    this.#puncher.forget(link.id);
     this.#drainLink(now, link);
     this.#out.push({ kind: "link-down", link: link.id, address: link.address, reason });
     this.#event(linkClosed(link.peer, reason));
@@ -367,6 +374,7 @@ export class Links
       isIdle = !this.#drainHandshakes(now);
       for (const link of this.#links.touched()) if (this.#drainLink(now, link)) isIdle = false;
       if (this.#drainRelays(now)) isIdle = false;
+      if (this.#drainPuncher(now)) isIdle = false;
     }
     this.#links.settle();
     if (!this.#wantsTraffic) return;
@@ -429,14 +437,16 @@ export class Links
       case "want-traffic":
         this.#wantsTraffic = true;
         return;
-      case "want-candidates":
-        return link.announce(now, this.whereabouts(), out.answer);
+      case "want-round":
+        return this.#puncher.call(now, link.id);
+      case "told":
+        return this.#puncher.told(now, link.id, out.answer);
+      case "socket-unused":
+        return this.#puncher.unused(link.id, out.socket);
       case "ended":
         return this.#end(now, link, out.reason, false);
       case "observed":
-        this.#noteReflexive(now, link.address, out);
-        this.#out.push(out);
-        return;
+        return this.#noteObserved(now, link.address, out);
       default:
         this.#out.push(out);
     }
@@ -469,6 +479,40 @@ export class Links
     return isBusy;
   }
 
+  #askWitnesses(now: Millis, ask: Extract<PuncherOutput, { kind: "ask" }>): number {
+    let asked = 0;
+    for (const { link: id } of this.directLinks()) {
+      if (asked === ask.count) break;
+      if (id !== ask.link && this.#links.use(id)?.askAbout(now, ask.socket)) asked++;
+    }
+    return asked;
+  }
+
+  #drainPuncher(now: Millis): boolean {
+    let isBusy = false;
+    for (let out = this.#puncher.poll(); out !== undefined; out = this.#puncher.poll()) {
+      isBusy = true;
+      switch (out.kind) {
+        case "engine":
+          this.#engine(out.command);
+          break;
+        case "ask":
+          this.#puncher.asked(now, out.link, this.#askWitnesses(now, out));
+          break;
+        case "tell": {
+          const { endpoints, relays } = this.whereabouts();
+          const all = [...out.first, ...endpoints].slice(0, MAX_CANDIDATES);
+          this.#links.use(out.link)?.announce(now, { endpoints: all, relays }, out.answer);
+          break;
+        }
+        case "start":
+          this.#links.use(out.link)?.startRound(now, out.socket);
+          break;
+      }
+    }
+    return isBusy;
+  }
+
   #moved(now: Millis, link: Link): void {
     if (!link.isDirect) this.#relays.linkLost(now, link.id, false);
     this.#event(pathChanged(link.peer, link.paths.view()));
@@ -481,6 +525,19 @@ export class Links
     this.#out.push({ kind: "link-up", peer });
     link.sayPath();
     link.tellNat(now, this.#nat);
+  }
+
+  #noteObserved(
+    now: Millis,
+    witness: RingAddress,
+    seen: Extract<LinksOutput, { kind: "observed" }>,
+  ): void {
+    const { socket, endpoint } = seen;
+    if (this.#sockets.ownerOf(socket) !== undefined) {
+      return this.#puncher.observed(now, socket, endpoint);
+    }
+    this.#noteReflexive(now, witness, seen);
+    this.#out.push(seen);
   }
 
   #noteReflexive(
@@ -528,30 +585,9 @@ export class Links
     return Math.min(
       this.#handshakes.deadline(),
       this.#relays.deadline(),
+      this.#puncher.deadline(),
       this.#timers.deadline(),
       this.#links.deadline(),
     );
   }
-}
-
-function peerInfo(
-  link: SessionId,
-  facts: HandshakeResult["facts"],
-  initiatedHere: boolean,
-): PeerInfo {
-  const { address, publicKey, certificate, name, boot } = facts;
-  const { minorVersion, capabilities, digest, candidates } = facts;
-  return {
-    link,
-    address,
-    publicKey,
-    certificate,
-    name,
-    boot,
-    minorVersion,
-    capabilities,
-    digest,
-    candidates,
-    initiatedHere,
-  };
 }

@@ -28,6 +28,11 @@ export class OwnCandidates {
     this.#local = endpoints;
   }
 
+  /** Whether some peer sees us at an address that is not ours. */
+  get isBehindNat(): boolean {
+    return this.#sightings.size > 0;
+  }
+
   /** The peer `witness` sees us there. True when that is news. */
   noteReflexive(now: Millis, witness: Witness, endpoint: Endpoint): boolean {
     if (this.#local.some((known) => sameEndpoint(known, endpoint))) return false;

@@ -2,7 +2,7 @@ import { ENGINE_LIMITS, type PathIndex, type SocketIndex } from "../base/engine.
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
 import type { Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
-import { newPath, type Path, type PathOrigin, type RelayHop } from "./path.ts";
+import { type NewPath, newPath, type Path, type RelayHop } from "./path.ts";
 
 /** Paths through relays; the rest of the engine's eight are direct. */
 export const MAX_RELAY_PATHS = 2;
@@ -57,10 +57,10 @@ export class PathTable {
   }
 
   /** Undefined when the engine has no index left. */
-  add(now: Millis, origin: PathOrigin): Path | undefined {
+  add(now: Millis, asked: NewPath): Path | undefined {
     const index = this.#freeIndex();
     if (index === undefined) return undefined;
-    const path = newPath(now, index, origin, this.#rng);
+    const path = newPath(now, index, asked, this.#rng);
     this.#paths.set(index, path);
     return path;
   }

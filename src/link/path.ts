@@ -4,7 +4,7 @@ import type { RingAddress } from "../base/ring-address.ts";
 import { below, type Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
 import { type PathKind, PathSize } from "./path-size.ts";
-import { ProbeSchedule, TRYING_GAPS_MS } from "./probe-schedule.ts";
+import { ProbeSchedule, PUNCHING_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { RttEstimate } from "./rtt.ts";
 
 /** NATs forget a UDP mapping after 30 s at the earliest (RFC 4787 asks for 120 s). */
@@ -26,14 +26,24 @@ export interface Path {
   readonly rtt: RttEstimate;
   readonly schedule: ProbeSchedule;
   readonly size: PathSize;
-  /** It appeared on an authenticated datagram: once it answers, the peer may have moved there. */
-  readonly isRoaming: boolean;
+  readonly origin: PathOrigin;
+  /** Its first probe is to die on the way: it opens our NATs and meets none of the peer's. */
+  wantsOpener: boolean;
   isGood: boolean;
   lastAckAt: Millis;
 }
 
-/** Where a new path leads, and how it became known. */
-export type PathOrigin = Pick<Path, "to" | "via" | "isRoaming">;
+/**
+ * How a path became known: the peer told the address; an authenticated datagram came from there, so that
+ * the peer may have moved once it answers; a relay; or it is no path for traffic but asks the peer where
+ * it sees one of our sockets.
+ */
+export type PathOrigin = "told" | "seen" | "relay" | "question";
+
+export interface NewPath extends Pick<Path, "to" | "via" | "origin"> {
+  /** NATs may have to be opened on both sides. */
+  readonly isPunched: boolean;
+}
 
 /** What names a relay path within a session. */
 export interface RelayHop {
@@ -42,15 +52,22 @@ export interface RelayHop {
 }
 
 /** A path that has not answered yet; its first probe is due at once. */
-export function newPath(now: Millis, index: PathIndex, origin: PathOrigin, rng: Rng): Path {
-  const { to } = origin;
+export function newPath(now: Millis, index: PathIndex, asked: NewPath, rng: Rng): Path {
+  const { to, via, origin, isPunched } = asked;
   return {
-    ...origin,
+    to,
+    via,
+    origin,
     index,
     keepaliveMs: KEEPALIVE_MS + below(rng, KEEPALIVE_SPREAD_MS),
     rtt: new RttEstimate(),
-    schedule: new ProbeSchedule(now, TRYING_GAPS_MS, SPARE_PERIOD_MS),
+    schedule: new ProbeSchedule(
+      now,
+      isPunched ? PUNCHING_GAPS_MS : TRYING_GAPS_MS,
+      SPARE_PERIOD_MS,
+    ),
     size: new PathSize(sizeKindOf(to)),
+    wantsOpener: isPunched,
     isGood: false,
     lastAckAt: Number.NEGATIVE_INFINITY,
   };

@@ -12,21 +12,33 @@
  */
 import type { Label, PathIndex, PathTarget, SessionId, SocketIndex } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
-import { type Endpoint, type IpFamily, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, type IpFamily, isIpv6, sameEndpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
-import type { Millis } from "../base/time.ts";
+import { type Millis, NEVER } from "../base/time.ts";
 import { emitControl } from "../wire/control.ts";
 import { emitLinkMessage, type LinkMessage } from "../wire/link-messages.ts";
 import { socketFor } from "./handshake-initiator.ts";
 import type { LinksOutput, PathView } from "./link-types.ts";
-import { isBetter, type Path, type PathOrigin, type RelayHop, SPARE_PERIOD_MS } from "./path.ts";
+import {
+  isBetter,
+  type NewPath,
+  type Path,
+  type PathOrigin,
+  type RelayHop,
+  SPARE_PERIOD_MS,
+} from "./path.ts";
 import { MAX_DIRECT_PATHS, MAX_RELAY_PATHS, PathTable } from "./path-table.ts";
 import { PeerCandidates } from "./peer-candidates.ts";
 import { LIVE_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { Probes } from "./probes.ts";
 import { PunchRounds } from "./punch-rounds.ts";
 
+/**
+ * Outer TTL of the first probe to an address that a peer told: past our own NATs (a home router, then a
+ * carrier's, seldom the fourth hop), but short of the peer's, which would take it for an attack.
+ */
+const OPENER_TTL = 5;
 /** An answer on the active path this young stands against any doubt. */
 const DOUBT_AFTER_MS = 1_000;
 /** Weight of one probe in the loss estimate. */
@@ -42,6 +54,8 @@ export type PathsOutput =
   | { readonly kind: "overdue" }
   /** A round of probing without a direct path begins. */
   | { readonly kind: "round" }
+  /** No path uses this socket any more, which is not one of the engine's first. */
+  | { readonly kind: "socket-unused"; readonly socket: SocketIndex }
   /** A relay path is given up; its circuit may go. */
   | { readonly kind: "relay-removed"; readonly via: SessionId; readonly label: Label };
 
@@ -50,6 +64,22 @@ export interface PathsOptions {
   readonly rng: Rng;
   readonly sockets: readonly IpFamily[];
   readonly periodMs: Millis;
+  /** This side calls the rounds of probing. */
+  readonly isCaller: boolean;
+  readonly place: OwnPlace;
+}
+
+/** What is known of our place in the net; asked anew each time. */
+export interface OwnPlace {
+  /** Some peer sees us at an address that is not ours. */
+  readonly isBehindNat: boolean;
+}
+
+/** A probe of ours that was answered. */
+export interface AnsweredProbe {
+  readonly tookMs: Millis;
+  /** The socket it left from, and where it went; undefined through a relay. */
+  readonly from: { readonly socket: SocketIndex; readonly endpoint: Endpoint } | undefined;
 }
 
 export class Paths {
@@ -58,7 +88,9 @@ export class Paths {
   readonly #table: PathTable;
   readonly #probes: Probes;
   readonly #candidates = new PeerCandidates();
-  readonly #rounds = new PunchRounds();
+  readonly #rounds: PunchRounds;
+  /** When the candidates of a handshake are tried. */
+  #tryAt: Millis = NEVER;
   #active: Path | undefined;
   #periodMs: Millis;
   lossFraction = 0;
@@ -66,6 +98,7 @@ export class Paths {
   constructor(options: PathsOptions) {
     this.#options = options;
     this.#periodMs = options.periodMs;
+    this.#rounds = new PunchRounds(options.isCaller);
     this.#table = new PathTable(options.rng);
     this.#probes = new Probes(options.rng);
   }
@@ -75,7 +108,7 @@ export class Paths {
   }
 
   deadline(): Millis {
-    let earliest = this.#rounds.deadline();
+    let earliest = Math.min(this.#rounds.deadline(), this.#tryAt);
     for (const path of this.#table.all()) {
       earliest = Math.min(earliest, path.schedule.deadline());
       if (path === this.#active) earliest = Math.min(earliest, path.size.deadline());
@@ -117,7 +150,7 @@ export class Paths {
     const good = this.#table.all().filter((path) => path.isGood);
     good.sort((a, b) => Number(b === this.#active) - Number(a === this.#active));
     const known = good.flatMap(({ to }) => (to.kind === "direct" ? [to.endpoint] : []));
-    return [...known, ...this.#candidates.all().map(({ endpoint }) => endpoint)];
+    return [...known, ...this.#candidates.all()];
   }
 
   get relays(): (RelayHop & { readonly isActive: boolean })[] {
@@ -128,6 +161,10 @@ export class Paths {
     });
   }
 
+  usesSocket(socket: SocketIndex): boolean {
+    return this.#table.direct().some(({ to }) => to.kind === "direct" && to.socket === socket);
+  }
+
   setPeriod(now: Millis, periodMs: Millis): void {
     this.#periodMs = periodMs;
     this.#active?.schedule.setPeriod(now, periodMs);
@@ -135,9 +172,9 @@ export class Paths {
 
   /** The handshake came this way in both directions: it works. */
   addProven(now: Millis, socket: SocketIndex, endpoint: Endpoint): void {
-    this.#candidates.keep({ socket, endpoint });
+    this.#candidates.keep(endpoint);
     const known = this.#table.findDirect(socket, endpoint);
-    const path = known ?? this.#addDirect(now, socket, endpoint, true);
+    const path = known ?? this.#addDirect(now, socket, endpoint, "seen");
     if (path !== undefined) this.#succeed(now, path);
     // A renewal: if the peer moved here, the active path stays silent and this one takes over.
     if (path !== this.#active) this.#active?.schedule.hurry(now);
@@ -174,19 +211,37 @@ export class Paths {
    * anything spoils the port for this pair, so `delayMs` lets the peer hear of us first.
    */
   addCandidates(now: Millis, endpoints: readonly Endpoint[], delayMs: Millis): void {
-    for (const endpoint of endpoints) {
-      const socket = socketFor(endpoint, this.#options.sockets);
-      if (socket !== undefined) this.#candidates.keep({ socket, endpoint });
-    }
-    this.#rounds.tryAt(now + delayMs);
-    if (this.#rounds.takeTry(now)) this.#tryCandidates(now);
+    this.#candidates.learn(endpoints);
+    this.#tryAt = now + delayMs;
+    this.#tryDue(now);
     if (!this.hasDirect) this.#rounds.want(now);
+  }
+
+  /** The peer may be found elsewhere now. While a relay works, a round is agreed on before trying. */
+  learnCandidates(now: Millis, endpoints: readonly Endpoint[]): void {
+    const isNews = this.#candidates.learn(endpoints);
+    if (this.hasDirect) return;
+    if (isNews) this.#rounds.reset();
+    this.#rounds.want(now);
+    if (this.#active === undefined) this.#tryCandidates(now);
+  }
+
+  /**
+   * Asks the peer where it sees `socket`, by a probe from there to where it answers now.
+   * @returns whether it can be asked
+   */
+  askAbout(now: Millis, socket: SocketIndex): boolean {
+    const active = this.#active;
+    if (active?.to.kind !== "direct" || !active.isGood) return false;
+    const path = this.#addDirect(now, socket, active.to.endpoint, "question");
+    if (path !== undefined) this.#run(now, path);
+    return path !== undefined;
   }
 
   /** Authenticated data came from an address that is no path: ask there before believing it. */
   challenge(now: Millis, socket: SocketIndex, endpoint: Endpoint): PathIndex | undefined {
     const known = this.#table.findDirect(socket, endpoint);
-    const path = known ?? this.#addDirect(now, socket, endpoint, true);
+    const path = known ?? this.#addDirect(now, socket, endpoint, "seen");
     if (path !== undefined) this.#run(now, path);
     return path?.index;
   }
@@ -198,7 +253,7 @@ export class Paths {
       if (spare !== undefined) this.#remove(now, spare);
     }
     const to = { kind: "relay", via, label } as const;
-    const path = this.#add(now, { to, via: address, isRoaming: false });
+    const path = this.#add(now, { to, via: address, origin: "relay", isPunched: false });
     if (path !== undefined) this.#run(now, path);
   }
 
@@ -218,9 +273,13 @@ export class Paths {
     this.startRound(now);
   }
 
-  /** Try every candidate that does not work at present. */
-  startRound(now: Millis): void {
-    this.#tryCandidates(now);
+  /**
+   * Try every candidate that does not work at present.
+   * @param socket the fresh one to try them from; undefined = the usual one
+   */
+  startRound(now: Millis, socket?: SocketIndex): void {
+    this.#giveUpTrials(now);
+    this.#tryCandidates(now, socket);
     for (const path of this.#table.all()) path.schedule.hurry(now);
     if (this.hasDirect) this.#rounds.stop();
     else this.#rounds.restart(now);
@@ -250,38 +309,53 @@ export class Paths {
     }
   }
 
-  /** A probe-ack; undefined when it answers nothing, else the time it took. */
-  receiveAck(now: Millis, id: number): Millis | undefined {
+  /** A probe-ack; undefined when it answers nothing. */
+  receiveAck(now: Millis, id: number): AnsweredProbe | undefined {
     const probe = this.#probes.take(id);
     if (probe === undefined || !this.#table.has(probe.path)) return undefined;
     const { path, sentAt, padTo } = probe;
     path.rtt.observe(now - sentAt);
-    this.lossFraction -= this.lossFraction * LOSS_GAIN;
+    if (path === this.#active) this.lossFraction -= this.lossFraction * LOSS_GAIN;
     if (padTo !== undefined && path.size.answered(now, padTo)) this.#writePath(path);
     // The peer may have moved here: then the active path stays silent and this one takes over.
-    if (path.isRoaming && !path.isGood) this.#active?.schedule.hurry(now);
-    this.#succeed(now, path);
-    return now - sentAt;
+    if (path.origin === "seen" && !path.isGood) this.#active?.schedule.hurry(now);
+    if (path.origin === "question") this.#remove(now, path);
+    else this.#succeed(now, path);
+    return { tookMs: now - sentAt, from: path.to.kind === "direct" ? path.to : undefined };
   }
 
   timeout(now: Millis): void {
     if (this.#rounds.takeRound(now)) this.#beginRound(now);
-    if (this.#rounds.takeTry(now)) this.#tryCandidates(now);
+    this.#tryDue(now);
     this.#runAll(now);
   }
 
   /** One unreliable link message over this path. */
-  sendOn(path: PathIndex, message: LinkMessage, padTo?: number): void {
+  sendOn(
+    path: PathIndex,
+    message: LinkMessage,
+    how: { readonly padTo?: number; readonly ttl?: number } = {},
+  ): void {
     const bytes = emitControl({ form: "datagram", body: emitLinkMessage(message) });
-    const command = { op: "control", session: this.#options.session, path, bytes } as const;
-    this.#command(padTo === undefined ? command : { ...command, padTo });
+    this.#command({ op: "control", session: this.#options.session, path, bytes, ...how });
   }
 
   #beginRound(now: Millis): void {
     if (this.hasDirect) return this.#rounds.stop();
     this.#out.push({ kind: "round" });
-    // The peer hears of this round over the relay, half a round trip from now.
-    this.#rounds.tryAt(now + (this.rttMs ?? 0) / 2);
+    // Without any path nothing can be agreed on.
+    if (this.#active === undefined) this.#tryCandidates(now);
+  }
+
+  #tryDue(now: Millis): void {
+    if (this.#tryAt <= now) this.#tryCandidates(now);
+  }
+
+  /** Paths of an earlier round are tried no longer: their ports may be spoilt, and they take room. */
+  #giveUpTrials(now: Millis): void {
+    for (const path of this.#table.direct()) {
+      if (path.origin === "told" && !path.isGood && path !== this.#active) this.#remove(now, path);
+    }
   }
 
   #runAll(now: Millis): void {
@@ -300,9 +374,8 @@ export class Paths {
   }
 
   #noteMiss(now: Millis, path: Path): void {
-    if (path.schedule.misses === 0) return;
+    if (path.schedule.misses === 0 || path !== this.#active) return;
     this.lossFraction += (1 - this.lossFraction) * LOSS_GAIN;
-    if (path !== this.#active) return;
     this.#out.push({ kind: "overdue" });
     if (path.schedule.misses > 1) return this.#choose(now);
     for (const other of this.#table.all()) if (other.isGood) other.schedule.hurry(now);
@@ -357,13 +430,15 @@ export class Paths {
     this.#out.push({ kind: "active" });
   }
 
-  #tryCandidates(now: Millis): void {
-    for (const candidate of this.#candidates.all()) {
-      const { socket, endpoint } = candidate;
-      if (this.#table.findDirect(socket, endpoint) !== undefined) continue;
-      const path = this.#addDirect(now, socket, endpoint, false);
+  #tryCandidates(now: Millis, fresh?: SocketIndex): void {
+    this.#tryAt = NEVER;
+    for (const endpoint of this.#candidates.all()) {
+      const usual = socketFor(endpoint, this.#options.sockets);
+      const socket = isIpv6(endpoint.ip) ? usual : (fresh ?? usual);
+      if (socket === undefined || this.#table.findDirect(socket, endpoint) !== undefined) continue;
+      const path = this.#addDirect(now, socket, endpoint, "told");
       if (path === undefined) return;
-      this.#candidates.postpone(candidate);
+      this.#candidates.postpone(endpoint);
       this.#run(now, path);
     }
   }
@@ -372,20 +447,24 @@ export class Paths {
     now: Millis,
     socket: SocketIndex,
     endpoint: Endpoint,
-    isRoaming: boolean,
+    origin: PathOrigin,
   ): Path | undefined {
     const direct = this.#table.direct();
     if (direct.length >= MAX_DIRECT_PATHS) {
       // What was seen on the wire is worth more than a candidate that does not answer.
       const victim = direct.find((path) => !path.isGood && path !== this.#active);
-      if (!isRoaming || victim === undefined) return undefined;
+      if (origin !== "seen" || victim === undefined) return undefined;
       this.#remove(now, victim);
     }
-    return this.#add(now, { to: { kind: "direct", socket, endpoint }, via: undefined, isRoaming });
+    // No NAT of IPv6 gives away a port: what comes early spoils nothing.
+    const mayNeedPunching = origin === "told" && !isIpv6(endpoint.ip);
+    const isPunched = mayNeedPunching && this.#options.place.isBehindNat;
+    const to = { kind: "direct", socket, endpoint } as const;
+    return this.#add(now, { to, via: undefined, origin, isPunched });
   }
 
-  #add(now: Millis, origin: PathOrigin): Path | undefined {
-    const path = this.#table.add(now, origin);
+  #add(now: Millis, asked: NewPath): Path | undefined {
+    const path = this.#table.add(now, asked);
     if (path !== undefined) this.#writePath(path);
     return path;
   }
@@ -396,12 +475,17 @@ export class Paths {
     const { to } = path;
     if (to.kind === "relay") {
       this.#out.push({ kind: "relay-removed", via: to.via, label: to.label });
-    }
+    } else this.#noteUnused(to.socket);
     if (path !== this.#active) return;
     this.#active = undefined;
     this.#choose(now);
     if (this.#active === undefined) this.#out.push({ kind: "active" });
     if (!this.hasDirect) this.#rounds.want(now);
+  }
+
+  #noteUnused(socket: SocketIndex): void {
+    if (socket < this.#options.sockets.length || this.usesSocket(socket)) return;
+    this.#out.push({ kind: "socket-unused", socket });
   }
 
   #writePath(path: Path): void {
@@ -418,7 +502,10 @@ export class Paths {
 
   #sendProbe(now: Millis, path: Path, padTo: number | undefined): void {
     const id = this.#probes.issue({ path, sentAt: now, padTo });
-    this.sendOn(path.index, { type: "probe", id, tag: this.#options.session }, padTo);
+    const ttl = path.wantsOpener ? { ttl: OPENER_TTL } : {};
+    const size = padTo === undefined ? {} : { padTo };
+    path.wantsOpener = false;
+    this.sendOn(path.index, { type: "probe", id, tag: this.#options.session }, { ...size, ...ttl });
   }
 
   #command(command: Extract<LinksOutput, { kind: "engine" }>["command"]): void {

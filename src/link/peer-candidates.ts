@@ -1,36 +1,38 @@
-import type { SocketIndex } from "../base/engine.ts";
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
+import { isSensibleCandidate } from "./candidate-filter.ts";
 
 /** The peer's candidates and the addresses it was seen at. */
 const MAX_CANDIDATES_KEPT = 16;
 
-/** An address of the peer, and the socket of ours that reaches its family. */
-export interface PeerCandidate {
-  readonly socket: SocketIndex;
-  readonly endpoint: Endpoint;
-}
-
 /** Where a peer may be found: the next one to try first. */
 export class PeerCandidates {
-  #items: PeerCandidate[] = [];
+  #items: readonly Endpoint[] = [];
 
   /** A copy: the caller may keep and postpone while it walks. */
-  all(): readonly PeerCandidate[] {
-    return [...this.#items];
+  all(): readonly Endpoint[] {
+    return this.#items;
   }
 
-  keep(candidate: PeerCandidate): void {
-    const { socket, endpoint } = candidate;
-    const isKnown = this.#items.some(
-      (known) => known.socket === socket && sameEndpoint(known.endpoint, endpoint),
-    );
-    if (isKnown) return;
-    this.#items.unshift(candidate);
-    this.#items.length = Math.min(this.#items.length, MAX_CANDIDATES_KEPT);
+  /** The peer's own word, best first: those come before what was known. True when there is news. */
+  learn(told: readonly Endpoint[]): boolean {
+    const sensible = told.filter(isSensibleCandidate);
+    const isNews = sensible.some((endpoint) => !isAmong(this.#items, endpoint));
+    const rest = this.#items.filter((endpoint) => !isAmong(sensible, endpoint));
+    this.#items = [...sensible, ...rest].slice(0, MAX_CANDIDATES_KEPT);
+    return isNews;
+  }
+
+  /** The peer was seen there. */
+  keep(endpoint: Endpoint): void {
+    if (!isAmong(this.#items, endpoint)) this.learn([endpoint]);
   }
 
   /** It was tried: the others get their turn before it. */
-  postpone(candidate: PeerCandidate): void {
-    this.#items = [...this.#items.filter((other) => other !== candidate), candidate];
+  postpone(endpoint: Endpoint): void {
+    this.#items = [...this.#items.filter((other) => !sameEndpoint(other, endpoint)), endpoint];
   }
+}
+
+function isAmong(endpoints: readonly Endpoint[], endpoint: Endpoint): boolean {
+  return endpoints.some((known) => sameEndpoint(known, endpoint));
 }

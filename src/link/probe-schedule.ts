@@ -4,6 +4,11 @@ import type { Millis } from "../base/time.ts";
 export const LIVE_GAPS_MS: readonly Millis[] = [500, 500, 500];
 /** Waits on a path that never worked: both sides probe, so both NATs open within these. */
 export const TRYING_GAPS_MS: readonly Millis[] = [250, 250, 500, 1_000];
+/**
+ * The same where NATs are to be punched: the first probe opens our own NAT only, the next one follows
+ * once the other side had time for the same.
+ */
+export const PUNCHING_GAPS_MS: readonly Millis[] = [100, 250, 250, 500, 1_000];
 /** A verdict is not repeated within 3 s: this pause and one series. */
 const PAUSE_AFTER_VERDICT_MS = 1_500;
 

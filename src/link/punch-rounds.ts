@@ -1,33 +1,43 @@
 import { type Millis, NEVER } from "../base/time.ts";
 
-/** Rounds of probing while no direct path works: 1, 2, 4 .. 60 s. */
-const FIRST_ROUND_MS = 1_000;
+/** The first round: the candidates of the handshake had their chance by then, and a relay is there. */
+const FIRST_ROUND_MS = 1_500;
+/** Rounds in quick succession, each with a fresh port: most NATs that can be opened are open by then. */
+const EAGER_ROUNDS = 8;
+const EAGER_ROUND_MS = 2_000;
+/** After them 4, 8 .. 60 s. */
 const LAST_ROUND_MS = 60_000;
+/** The responder leaves the rounds to the initiator, unless that calls none. */
+const FOLLOWER_EXTRA_MS = 5_000;
 
 /**
- * When to try the candidates of a peer again.
+ * When to try again to find a direct path.
  *
- *      idle --want--> waiting --gap--> round: both sides agree, then try --> waiting, twice the gap
- *        ^-------------- a direct path works --------------------------------/
+ *      idle --want--> waiting --gap--> round --> waiting, the gap grows
+ *        ^----- a direct path works -------------/
  */
 export class PunchRounds {
-  /** When the candidates are tried next. */
-  #tryAt: Millis = NEVER;
+  readonly #extraMs: Millis;
   #roundAt: Millis = NEVER;
-  #gapMs: Millis = FIRST_ROUND_MS;
+  #rounds = 0;
+
+  /** @param isCaller this side calls the rounds; the other one only when nobody does */
+  constructor(isCaller: boolean) {
+    this.#extraMs = isCaller ? 0 : FOLLOWER_EXTRA_MS;
+  }
 
   deadline(): Millis {
-    return Math.min(this.#roundAt, this.#tryAt);
+    return this.#roundAt;
   }
 
   /** A round begins no later than one gap from now. */
   want(now: Millis): void {
-    this.#roundAt = Math.min(this.#roundAt, now + this.#gapMs);
+    this.#roundAt = Math.min(this.#roundAt, now + this.#gapMs());
   }
 
   /** Something changed: the gaps begin with the shortest one again. */
   reset(): void {
-    this.#gapMs = FIRST_ROUND_MS;
+    this.#rounds = 0;
   }
 
   /** A direct path works. */
@@ -35,28 +45,25 @@ export class PunchRounds {
     this.#roundAt = NEVER;
   }
 
-  /** The candidates are tried at `at`. */
-  tryAt(at: Millis): void {
-    this.#tryAt = at;
-  }
-
-  /** The round of now is under way: the next one comes a gap later. */
+  /** A round is under way: the next one comes a gap later. */
   restart(now: Millis): void {
-    this.#roundAt = now + this.#gapMs;
+    this.#roundAt = now + this.#gapMs();
   }
 
-  /** Whether a round is due; then the next one comes after twice the gap. */
+  /** Whether a round is due; then the next one comes after a longer gap. */
   takeRound(now: Millis): boolean {
     if (now < this.#roundAt) return false;
-    this.#gapMs = Math.min(2 * this.#gapMs, LAST_ROUND_MS);
-    this.#roundAt = now + this.#gapMs;
+    this.#rounds++;
+    this.restart(now);
     return true;
   }
 
-  /** Whether the candidates are to be tried now. */
-  takeTry(now: Millis): boolean {
-    if (now < this.#tryAt) return false;
-    this.#tryAt = NEVER;
-    return true;
+  #gapMs(): Millis {
+    if (this.#rounds === 0) return FIRST_ROUND_MS + this.#extraMs;
+    const doublings = this.#rounds - EAGER_ROUNDS;
+    if (doublings <= 0) return EAGER_ROUND_MS + this.#extraMs;
+    // The exponent is bounded: nobody waits for the doublings of a year.
+    const gapMs = EAGER_ROUND_MS * 2 ** Math.min(doublings, 8);
+    return Math.min(gapMs, LAST_ROUND_MS) + this.#extraMs;
   }
 }

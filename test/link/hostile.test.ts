@@ -61,7 +61,14 @@ describe("port 0 as the source of a datagram", () => {
 describe("a peer that answers probes it did not get", () => {
   it("cannot point its traffic at somebody else", () => {
     const rng = new SeededRng(5);
-    const paths = new Paths({ session: 1, rng, sockets: [4], periodMs: 3_000 });
+    const paths = new Paths({
+      session: 1,
+      rng,
+      sockets: [4],
+      periodMs: 3_000,
+      isCaller: true,
+      place: { isBehindNat: false },
+    });
     paths.addCandidates(0, [{ ip: "192.0.2.1", port: 1 }], 0);
     const ids: number[] = [];
     for (let out = paths.poll(); out !== undefined; out = paths.poll()) {

@@ -31,6 +31,8 @@ export interface WorldOptions {
   readonly jitterMs?: Millis;
   readonly loss?: number;
   readonly duplication?: number;
+  /** Routers in the middle of the net. */
+  readonly hops?: number;
 }
 
 interface Datagram {
@@ -73,12 +75,14 @@ export class World {
   datagrams = 0;
   #flying: Flying[] = [];
   #order = 0;
+  readonly #hops: number;
 
   constructor(options: WorldOptions = {}) {
     this.rng = new SeededRng(options.seed ?? 1, 77);
     this.loss = options.loss ?? 0;
     this.duplication = options.duplication ?? 0;
     this.latencyMs = options.latencyMs ?? 10;
+    this.#hops = options.hops ?? MIDDLE_HOPS;
     this.jitterMs = options.jitterMs ?? 0;
   }
 
@@ -130,7 +134,7 @@ export class World {
 
   #arrive(datagram: Datagram, nat: NatBox | undefined): void {
     const { to, ttl } = datagram;
-    if (nat === undefined && ttl <= MIDDLE_HOPS) return;
+    if (nat === undefined && ttl <= this.#hops) return;
     this.carry(() => {
       const box = this.boxes.find((other) => other.behind === nat && other.outside === to.ip);
       if (box !== undefined) this.#enter(datagram, box);
@@ -199,7 +203,7 @@ export interface NodeOptions {
 
 /** Where sockets that the core opens are bound. */
 const FIRST_EPHEMERAL = 50_000;
-/** Routers between two NATs, besides these. */
+/** Routers between two NATs, besides these, unless a test says otherwise. */
 const MIDDLE_HOPS = 6;
 const USUAL_TTL = 64;
 
@@ -217,7 +221,7 @@ export class TestNode {
   nat: NatBox | undefined;
   /** Ports of the sockets that the core opened. */
   readonly sockets = new Map<SocketIndex, number>();
-  #nextPort = FIRST_EPHEMERAL;
+  opened = 0;
 
   constructor(world: World, options: NodeOptions) {
     const { name, endpoint } = options;
@@ -239,7 +243,7 @@ export class TestNode {
         largestDatagram: () => world.linkBytes,
         sockets: {
           open: (socket) => {
-            const port = this.#nextPort++;
+            const port = FIRST_EPHEMERAL + this.opened++;
             this.sockets.set(socket, port);
             return port;
           },
