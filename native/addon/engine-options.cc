@@ -57,6 +57,7 @@ Options readEngineOptions(FieldReader& reader, Object from) {
   const Bytes key = reader.bytes(from, "mac1Key");
   if (key.size() != options.mac1Key.size()) reader.fail("mac1Key", "32 bytes long");
   if (reader.ok()) std::copy(key.begin(), key.end(), options.mac1Key.begin());
+  if (reader.has(from, "bencode")) options.bencode = reader.flag(from, "bencode");
   if (reader.has(from, "offloads")) {
     readOffloads(reader, reader.object(from, "offloads"), options.offloads);
   }

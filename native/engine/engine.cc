@@ -25,7 +25,8 @@ class Engine::Impl {
         segmentation_(segmentation),
         upcalls_(options.doorbell, options.doorbellContext),
         tx_(sockets_, tapPointer(), upcalls_, segmentation),
-        rx_({sockets_, tapPointer(), upcalls_, tx_.mailbox()}, options.mac1Key, segmentation),
+        rx_({sockets_, tapPointer(), upcalls_, tx_.mailbox()}, {options.mac1Key, options.bencode},
+            segmentation),
         opener_(sockets_, options.offloads.udpGro, upcalls_, counters_) {
     tx_.passClosedTo(rx_.mailbox());
     for (const UdpSocket& socket : sockets_) endpoints_.push_back(socket.bound());

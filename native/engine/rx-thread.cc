@@ -22,11 +22,11 @@ bool isStun(Bytes datagram) {
 
 }  // namespace
 
-RxThread::RxThread(const Parts& parts, const Mac1Key& mac1Key, bool segmentation)
+RxThread::RxThread(const Parts& parts, const Admission& admission, bool segmentation)
     : sockets_(parts.sockets),
       upcalls_(parts.upcalls),
       extra_(parts.sockets, parts.tx, parts.upcalls, counters_),
-      mac1Key_(mac1Key),
+      admission_(admission),
       tapWriter_(parts.tap, counters_),
       relays_(extra_.table(), segmentation, false, upcalls_, counters_),
       readable_(parts.sockets.size(), 0) {}
@@ -164,10 +164,10 @@ void RxThread::onStranger(const Arrival& arrival, Bytes datagram) {
   } else if (type >= wire::handshakeFirst && type <= wire::handshakeLast) {
     if (datagram.size() <= 2 * wire::macBytes) return counters_.drop(DropReason::truncated);
     const size_t mac1At = datagram.size() - 2 * wire::macBytes;
-    if (!sameMac(blake2bMac(mac1Key_, datagram.first(mac1At)), &datagram[mac1At])) {
+    if (!sameMac(blake2bMac(admission_.mac1Key, datagram.first(mac1At)), &datagram[mac1At])) {
       return counters_.drop(DropReason::badMac1);
     }
-  } else {
+  } else if (type != wire::bencodeFirst || !admission_.bencode) {
     return counters_.drop(DropReason::unknownType);
   }
   push(DatagramUpcall{arrival.socket, arrival.from, {datagram.begin(), datagram.end()}});

@@ -29,7 +29,12 @@ class RxThread {
     UpcallRing& upcalls;
     Mailbox& tx;
   };
-  RxThread(const Parts& parts, const Mac1Key& mac1Key, bool segmentation);
+  /// Which datagrams of no session come up, besides STUN.
+  struct Admission {
+    Mac1Key mac1Key;
+    bool bencode;
+  };
+  RxThread(const Parts& parts, const Admission& admission, bool segmentation);
 
   bool start();
   void stop() { thread_.stop(); }
@@ -93,7 +98,7 @@ class RxThread {
   std::span<const UdpSocket> sockets_;
   UpcallRing& upcalls_;
   RxSockets extra_;
-  Mac1Key mac1Key_;
+  Admission admission_;
   RxSessions sessions_;
   ForwardTable local_;  // only entries that lead to our TAP
   LabelTable labels_;

@@ -13,7 +13,7 @@ import type { DropReason } from "../base/drop-reason.ts";
 import type { Engine, EngineCounters, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import type { Machine } from "../base/machine.ts";
-import { type Endpoint, endpointText, type Mac, subnetText } from "../base/net.ts";
+import { type Endpoint, endpointText, familyOf, type Mac, subnetText } from "../base/net.ts";
 import type { Millis } from "../base/time.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
@@ -45,6 +45,8 @@ export interface EngineRequest {
   readonly sockets: readonly Endpoint[];
   readonly tap: { readonly name: string; readonly mac: Mac; readonly mtu: number };
   readonly mac1Key: Uint8Array;
+  /** Datagrams of the BitTorrent DHT come up as well. */
+  readonly bencode: boolean;
   /** What came up, one drain at a time, until the engine is closed. */
   readonly onUpcalls: (upcalls: readonly Upcall[]) => void;
 }
@@ -68,7 +70,6 @@ export interface AgentTools extends SurroundingsTools {
   readonly hasAes: boolean;
   readonly hasIpv6: boolean;
   readonly now: () => Millis;
-  readonly wallMs: () => number;
   readonly drawBoot: () => bigint;
   /** @throws WeftError */
   readonly openEngine: (request: EngineRequest) => OpenedEngine;
@@ -91,6 +92,9 @@ const STOP_LIMIT_MS = 3_000;
 const LEAVE_LIMIT_MS = 10_000;
 /** A router takes a mapping back within milliseconds by PCP or NAT-PMP, within two seconds by UPnP. */
 const GIVE_BACK_MS = 3_000;
+
+/** `d`, the first byte of every message of the BitTorrent DHT (BEP 5). */
+const BENCODE_FIRST = 0x64;
 
 /** Everything that exists only while the agent runs. */
 interface Running {
@@ -259,6 +263,7 @@ export class Agent {
     return openEngine({
       sockets: socketsOf(this.#config, hasIpv6),
       tap: { name: this.#config.interfaceName, mac: tapMac(suite, seed), mtu: mtuOf(this.#config) },
+      bencode: this.#config.bootstrap.some(({ kind }) => kind === "mainline"),
       mac1Key: deriveClusterKeys(suite, this.#config.networkKey).mac1Key,
       onUpcalls: (upcalls) => this.#running?.driver.deliver(upcalls),
     });
@@ -275,6 +280,11 @@ export class Agent {
       bound: opened.endpoints,
       boot,
       names,
+      send: (to, bytes) => {
+        const socket = opened.endpoints.findIndex(({ ip }) => familyOf(ip) === 4);
+        if (socket >= 0) opened.engine.apply([{ op: "datagram", socket, to, bytes }]);
+      },
+      hasPeers: () => (this.#running?.node.status(this.#tools.now()).peers.length ?? 0) > 0,
       onLocal: (endpoints) => {
         this.#input({ kind: "local-endpoints", endpoints });
         // Another network may have another resolver, and members that did not answer may do so from here.
@@ -290,11 +300,17 @@ export class Agent {
       engine,
       now: this.#tools.now,
       onOutput: (output) => this.#take(output),
-      onUpcall: (upcall) => {
-        if (upcall.kind === "traffic") this.traffic.take(upcall.sessions);
-      },
+      onUpcall: (upcall) => this.#takeUpcall(upcall),
       onBug: (error) => this.#end({ kind: "bug", error }),
     });
+  }
+
+  /** @returns whether it was for the guest in the BitTorrent DHT */
+  #takeUpcall(upcall: Upcall): boolean {
+    if (upcall.kind === "traffic") this.traffic.take(upcall.sessions);
+    if (upcall.kind !== "datagram" || upcall.bytes[0] !== BENCODE_FIRST) return false;
+    this.#running?.surroundings.receiveForeign(upcall.from, upcall.bytes);
+    return true;
   }
 
   #take(output: HostOutput): void {

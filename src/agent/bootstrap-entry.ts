@@ -14,14 +14,16 @@ export type BootstrapEntry =
   /** SRV records `_weft._udp.NAME`, else the addresses of NAME with the default port. */
   | { readonly kind: "dns"; readonly name: string }
   /** Members on the same switch answer. */
-  | { readonly kind: "lan" };
+  | { readonly kind: "lan" }
+  /** Members that left their endpoints in the BitTorrent DHT. */
+  | { readonly kind: "mainline" };
 
-const WORDS = ["lan"] as const;
+const WORDS = ["lan", "mainline"] as const;
 const SCHEMES = ["dns"] as const;
 /** Slips of one or two letters are mistakes; more make another word. */
 const SLIPS_MAX = 2;
 
-/** `host`, `host:port`, `dns:NAME`, `lan`. */
+/** `host`, `host:port`, `dns:NAME`, `lan`, `mainline`. */
 export function parseBootstrapEntry(text: string): BootstrapEntry | Refusal {
   const word = WORDS.find((known) => known === text);
   if (word !== undefined) return { kind: word };
@@ -56,7 +58,9 @@ function parseScheme(text: string, scheme: string, rest: string): BootstrapEntry
 }
 
 function unknownScheme(text: string): Refusal {
-  return new Refusal(`${quote(text)} is no place to look: write host:port, dns:NAME or lan`);
+  return new Refusal(
+    `${quote(text)} is no place to look: write host:port, dns:NAME, lan or mainline`,
+  );
 }
 
 /** Another spelling of a long word, or another case of any. */

@@ -30,6 +30,9 @@ const MAX_BOOTSTRAP = 64;
 const STUN_PORT = 3_478;
 /** Two differ in what they tell; a few more stand in for those that are gone. */
 const MAX_STUN_SERVERS = 8;
+/** One that answers is enough to enter the DHT. */
+const MAX_MAINLINE_NODES = 16;
+const MAINLINE_PORT = 6_881;
 /** As many members as the overlay is tested with. */
 export const MAX_NODES = 4_096;
 /** The DHCP clients in use cannot hold a shorter lease (dhcpcd: 20 s). */
@@ -183,6 +186,7 @@ export const fileSchema = z.strictObject({
   secret_file: scalar(parsePath).optional(),
   bootstrap: list(MAX_BOOTSTRAP, parseBootstrapEntry).optional(),
   lan: oneOf<Switch>("on", "off").optional(),
+  mainline_nodes: list(MAX_MAINLINE_NODES, (text) => parseHostPort(text, MAINLINE_PORT)).optional(),
   port_mapping: oneOf<PortMapping>("auto", "off").optional(),
   range: scalar(parseRange).optional(),
   lease: scalar(parseLease).optional(),
@@ -227,7 +231,13 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
   bootstrap: {
     fallback: undefined,
     shared: false,
-    meaning: "where to find members: host:port, dns:NAME, lan",
+    meaning: "where to find members: host:port, dns:NAME, lan, mainline",
+  },
+  mainline_nodes: {
+    fallback: undefined,
+    shared: false,
+    meaning:
+      "where `mainline` enters the BitTorrent DHT, host:port each; default: its public nodes",
   },
   port_mapping: {
     fallback: "auto",

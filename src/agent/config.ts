@@ -61,6 +61,7 @@ export interface Config {
   readonly networkKey: Uint8Array;
   readonly bootstrap: readonly BootstrapEntry[];
   readonly lan: Switch;
+  readonly mainlineNodes: readonly HostPort[];
   readonly portMapping: PortMapping;
   readonly range: Subnet;
   readonly leaseSeconds: number;
@@ -254,6 +255,7 @@ class Merge {
       networkKey,
       bootstrap: values.bootstrap ?? [],
       lan: values.lan ?? "on",
+      mainlineNodes: values.mainline_nodes ?? [],
       portMapping: values.port_mapping ?? "auto",
       range,
       leaseSeconds: values.lease ?? defaults.lease ?? 0,

@@ -6,6 +6,7 @@ import { EngineOpenError, type OpenErrorCode, openNativeEngine } from "../io/eng
 import { defaultGateway } from "../io/gateway.ts";
 import { HostInterface } from "../io/interface.ts";
 import { openLanSocket } from "../io/lan-socket.ts";
+import { MainlineDht } from "../io/mainline-dht.ts";
 import { watchNetwork } from "../io/network-watch.ts";
 import { OsRng } from "../io/os-rng.ts";
 import { Node } from "../node/node.ts";
@@ -40,6 +41,7 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     openLanSocket,
     mappingClients: mappingClients(rng),
     defaultGateway,
+    openMainline: (options) => new MainlineDht(options),
     watchNetwork,
     resolver: systemResolver,
   };
@@ -70,7 +72,12 @@ const CURES: Readonly<Record<OpenErrorCode, string>> = {
 function openEngine(request: EngineRequest): OpenedEngine {
   try {
     const tap = { ...request.tap, persistent: true };
-    const engine = openNativeEngine({ sockets: request.sockets, tap, mac1Key: request.mac1Key });
+    const engine = openNativeEngine({
+      sockets: request.sockets,
+      tap,
+      mac1Key: request.mac1Key,
+      bencode: request.bencode,
+    });
     engine.onUpcalls(request.onUpcalls);
     return { engine, endpoints: engine.boundEndpoints };
   } catch (error) {

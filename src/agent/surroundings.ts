@@ -6,6 +6,7 @@
  *     host addresses ──> endpoints (candidates for peers) ──┬──> onLocal
  *                   ├──> port mapping ──────────────────────┘
  *                   └──> LAN search ──┐
+ *     BitTorrent DHT ─────────────────┤
  *     names of the file ──────────────┴──> onFound
  */
 import type { DropReason } from "../base/drop-reason.ts";
@@ -16,11 +17,14 @@ import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { Gateway } from "../io/gateway.ts";
 import type { HostAddress } from "../io/interface.ts";
+import type { MainlineDht, MainlineOptions } from "../io/mainline-dht.ts";
 import type { NetworkWatch } from "../io/network-watch.ts";
 import type { LanInterface } from "../node/lan-search.ts";
 import type { Config } from "./config.ts";
+import { hostPortText } from "./host-port.ts";
 import { LanFinder, type OpenLanSocket } from "./lan-finder.ts";
 import type { Log } from "./log.ts";
+import { type Mainline, MainlineFinder } from "./mainline-finder.ts";
 import {
   type LocalEndpoint,
   type MappingClients,
@@ -38,9 +42,13 @@ export interface SurroundingsTools {
   readonly openLanSocket: OpenLanSocket;
   readonly mappingClients: MappingClients;
   readonly defaultGateway: () => Gateway | undefined;
+  readonly wallMs: () => number;
+  readonly openMainline: (options: MainlineOptions) => OpenedMainline;
   /** undefined where the kernel does not tell of changes. */
   readonly watchNetwork: (onChange: () => void) => NetworkWatch | undefined;
 }
+
+export type OpenedMainline = Mainline & Pick<MainlineDht, "receive">;
 
 export interface SurroundingsOptions {
   readonly config: Config;
@@ -50,6 +58,9 @@ export interface SurroundingsOptions {
   readonly boot: bigint;
   /** What the file's names stand for; the node was given them already. */
   readonly names: readonly Endpoint[];
+  /** From the node's IPv4 data port, if it has one. */
+  readonly send: (to: Endpoint, bytes: Uint8Array) => void;
+  readonly hasPeers: () => boolean;
   /** Own addresses changed. */
   readonly onLocal: (endpoints: readonly Endpoint[]) => void;
   /** Where members may be, all sources together. */
@@ -57,13 +68,15 @@ export interface SurroundingsOptions {
 }
 
 /** In the order in which they are asked. */
-const SOURCES = ["names", "lan"] as const;
+const SOURCES = ["names", "lan", "mainline"] as const;
 type Source = (typeof SOURCES)[number];
 
 export class Surroundings {
   readonly #options: SurroundingsOptions;
   readonly #lan: LanFinder | undefined;
   readonly #mapper: PortMapper | undefined;
+  #dht: OpenedMainline | undefined;
+  #mainline: MainlineFinder | undefined;
   #watch: NetworkWatch | undefined;
   readonly #places = new Map<Source, readonly Endpoint[]>();
   #local: readonly Endpoint[];
@@ -91,6 +104,14 @@ export class Surroundings {
     }
     this.#searchLan();
     this.#mapper?.look(this.#byInterface());
+    if (this.#options.config.bootstrap.some(({ kind }) => kind === "mainline")) {
+      this.#startMainline();
+    }
+  }
+
+  /** A datagram for the guest in the BitTorrent DHT. */
+  receiveForeign(from: Endpoint, bytes: Uint8Array): void {
+    this.#dht?.receive(from, bytes);
   }
 
   /** Reads the host's addresses again: at once when the kernel says so, and now and then. */
@@ -122,7 +143,25 @@ export class Surroundings {
   async close(): Promise<void> {
     this.#watch?.close();
     this.#lan?.close();
+    this.#mainline?.close();
     await this.#mapper?.stop();
+  }
+
+  #startMainline(): void {
+    const { config, tools, send, hasPeers } = this.#options;
+    const nodes = config.mainlineNodes.map(hostPortText);
+    this.#dht = tools.openMainline({ nodes, now: tools.now, send });
+    this.#mainline = new MainlineFinder({
+      ...tools,
+      hasPeers,
+      networkKey: config.networkKey,
+      mainline: this.#dht,
+      onFound: (endpoints) => {
+        this.#places.set("mainline", endpoints);
+        this.#tell();
+      },
+    });
+    this.#mainline.start();
   }
 
   #createMapper(): PortMapper {

@@ -20,8 +20,8 @@ export interface DriverOptions {
   /** Monotonic milliseconds that count suspended time. */
   readonly now: () => Millis;
   readonly onOutput: (output: HostOutput) => void;
-  /** Sees upcalls before the node does (traffic totals for metrics). Must not keep their bytes. */
-  readonly onUpcall?: (upcall: Upcall) => void;
+  /** Sees upcalls before the node does. True: it was not the node's, who does not see it then. */
+  readonly onUpcall?: (upcall: Upcall) => boolean;
   /** An assertion failed: the node's state is not to be trusted any more. The driver is closed. */
   readonly onBug: (error: unknown) => void;
 }
@@ -54,8 +54,8 @@ export class Driver {
   /** What the engine sent up, oldest first. */
   deliver(upcalls: readonly Upcall[]): void {
     for (const upcall of upcalls) {
-      this.#options.onUpcall?.(upcall);
-      this.#inputs.push({ kind: "upcall", upcall });
+      const isTaken = this.#options.onUpcall?.(upcall) === true;
+      if (!isTaken) this.#inputs.push({ kind: "upcall", upcall });
     }
     this.#turn();
   }

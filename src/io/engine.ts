@@ -68,6 +68,8 @@ export interface NativeEngineOptions {
   readonly tap?: TapDeviceOptions | TapDescriptorOptions;
   /** 32 bytes */
   readonly mac1Key: Uint8Array;
+  /** Datagrams that begin with `d`, as those of the BitTorrent DHT, come up as well. Default: no. */
+  readonly bencode?: boolean;
   /** Kernel offloads that may be used; all by default, each is probed as well. */
   readonly offloads?: Partial<OffloadSwitches>;
 }

@@ -204,6 +204,38 @@ describe("running", () => {
     expect(machine.watchClosed).toBe(1);
   });
 
+  it("mainline: its datagrams are not the node's, what it finds is asked for a link", async () => {
+    const found = { ip: "203.0.113.9", port: 7117 };
+    machine.mainlinePeers = [found];
+    const agent = await started("bootstrap: [mainline]\nmainline_nodes: [dht.example]\n");
+    expect(machine.request?.bencode).toBe(true);
+    expect(machine.mainline?.nodes).toEqual(["dht.example:6881"]);
+    const asked = () => machine.node.inputs.findLast((input) => input.kind === "bootstrap");
+    await vi.waitFor(() => expect(asked()).toEqual({ kind: "bootstrap", endpoints: [found] }));
+    const from = { ip: "203.0.113.1", port: 6881 };
+    const datagram = { kind: "datagram", socket: 0, from } as const;
+    machine.request?.onUpcalls([
+      { ...datagram, bytes: Uint8Array.of(0x64, 0x65) },
+      { ...datagram, bytes: Uint8Array.of(192) },
+    ]);
+    expect(machine.foreign).toEqual([from]);
+    const seen = machine.node.inputs.flatMap((input) =>
+      input.kind === "upcall" && input.upcall.kind === "datagram" ? [input.upcall.bytes[0]] : [],
+    );
+    expect(seen).toEqual([192]);
+    machine.mainline?.send(from, Uint8Array.of(1));
+    expect(machine.applied).toContainEqual({
+      op: "datagram",
+      socket: 0,
+      to: from,
+      bytes: Uint8Array.of(1),
+    });
+    agent.stop();
+    await agent.finished;
+    (await started()).stop();
+    expect(machine.request?.bencode).toBe(false);
+  });
+
   it("searches on each interface but its own TAP, anew when they change, not when lan is off", async () => {
     const agent = await started();
     await vi.waitFor(() => expect(machine.announced.map(({ name }) => name)).toEqual(["eth0"]));

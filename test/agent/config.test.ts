@@ -192,7 +192,7 @@ describe("mistakes, one line each with place, cause and cure", () => {
     ],
     [
       `${S}bootstrap:\n  - a:b\n`,
-      'lab.yaml:3:5: bootstrap[1]: "a:b" is no place to look: write host:port, dns:NAME or lan',
+      'lab.yaml:3:5: bootstrap[1]: "a:b" is no place to look: write host:port, dns:NAME, lan or mainline',
     ],
     [
       `${S}bootstrap:\n  - 192.0.2.1\n  - dsn:m.example\n`,

@@ -11,12 +11,14 @@ import type { MappingClients } from "../../src/agent/port-mapper.ts";
 import type { DropReason } from "../../src/base/drop-reason.ts";
 import type { EngineCommand, EngineCounters } from "../../src/base/engine.ts";
 import type { CoreEvent } from "../../src/base/event.ts";
+import type { Endpoint } from "../../src/base/net.ts";
 import { SeededRng } from "../../src/base/rng.ts";
 import { NEVER } from "../../src/base/time.ts";
 import type { Gateway } from "../../src/io/gateway.ts";
 import type { HostAddress } from "../../src/io/interface.ts";
 import { HostInterface, type IpResult } from "../../src/io/interface.ts";
 import type { LanSocketOptions } from "../../src/io/lan-socket.ts";
+import type { MainlineOptions } from "../../src/io/mainline-dht.ts";
 import type { NodeConfig, NodeInput, NodeOutput } from "../../src/node/config.ts";
 import type { NodeStatus, PeerStatus } from "../../src/node/status.ts";
 import { suite } from "../support/suite.ts";
@@ -187,6 +189,11 @@ export class FakeMachine {
   lanClosed = 0;
   mappingClients: MappingClients = [];
   gateway: Gateway | undefined;
+  mainline: MainlineOptions | undefined;
+  /** What every look-up of the BitTorrent DHT finds. */
+  mainlinePeers: readonly Endpoint[] = [];
+  /** From whom datagrams came for it. */
+  readonly foreign: Endpoint[] = [];
   networkChanged: () => void = () => undefined;
   watchClosed = 0;
   services: Readonly<Record<string, readonly SrvRecord[]>> = {};
@@ -231,6 +238,15 @@ export class FakeMachine {
       hostAddresses: () => this.addresses,
       mappingClients: this.mappingClients,
       defaultGateway: () => this.gateway,
+      openMainline: (options) => {
+        this.mainline = options;
+        return {
+          lookup: async () => this.mainlinePeers,
+          announce: async () => undefined,
+          receive: (from) => void this.foreign.push(from),
+          close: () => undefined,
+        };
+      },
       watchNetwork: (onChange) => {
         this.networkChanged = onChange;
         return { close: () => void this.watchClosed++ };

@@ -40,7 +40,10 @@ function setUp() {
     engine: { apply: (commands) => void applied.push([...commands]) },
     now: () => Date.now(),
     onOutput: (output) => void outputs.push(output),
-    onUpcall: (upcall) => void upcalls.push(upcall),
+    onUpcall: (upcall) => {
+      upcalls.push(upcall);
+      return upcall.kind === "datagram";
+    },
     onBug: (error) => void bugs.push(error),
   });
   return { node, driver, applied, outputs, bugs, upcalls };

@@ -70,6 +70,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     secret_file: usesFile ? "(hidden)" : undefined,
     bootstrap: config.bootstrap.map(bootstrapText),
     lan: config.lan,
+    mainline_nodes: config.mainlineNodes.map(hostPortText),
     port_mapping: config.portMapping,
     range: subnetText(config.range),
     lease: durationText(config.leaseSeconds).replace(" ", ""),
