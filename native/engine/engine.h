@@ -57,7 +57,7 @@ struct Options {
   std::variant<NoTap, TapOptions, TapDescriptor> tap;
   /// Key of mac1 (BLAKE2b-128) on handshake datagrams.
   std::array<uint8_t, 32> mac1Key{};
-  /// Datagrams that begin with 'd', bencoded dictionaries as those of the BitTorrent DHT, come up too.
+  /// Datagrams that begin with 'd', as those of the BitTorrent DHT do (bencode), come up too.
   bool bencode = false;
   /// Called from a data thread, at most once until the next drain(). It must not block and must not
   /// call into the engine. It is never called after close() returned.
