@@ -15,12 +15,16 @@ export class Capture {
     this.#tcpdump = tcpdump;
   }
 
-  /** Returns when packets are being recorded. @param filter pcap expression */
-  static async start(site: Site, device: string, filter: string): Promise<Capture> {
+  /**
+   * Returns when packets are being recorded.
+   * @param filter pcap expression
+   * @param bytes kept of each packet; default all
+   */
+  static async start(site: Site, device: string, filter: string, bytes = 0): Promise<Capture> {
     const file = join(site.folder, `capture-${++captures}.pcap`);
     // immediate and -U: a packet is in the file when it passed; -Z root: the folder is ours alone
     const prompt = ["--immediate-mode", "-U", "-Z", "root"];
-    const options = ["-i", device, "-n", ...prompt, "-w", file];
+    const options = ["-i", device, "-n", "-s", `${bytes}`, ...prompt, "-w", file];
     const tcpdump = site.start(["tcpdump", ...options, filter]);
     const listening = async () => tcpdump.output.includes("listening on");
     await eventually(`tcpdump listens on ${device}`, listening, 10_000, 20);

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Agent, type AgentOptions } from "../../lab/agent.ts";
-import { Lab } from "../../lab/lab.ts";
+import { Lab, type Site } from "../../lab/lab.ts";
 import { eventually, type Running } from "../../lab/shell.ts";
 import { generateNetworkKey } from "../../src/agent/network-key.ts";
 import {
@@ -78,7 +78,12 @@ export class Cluster {
   }
 
   async addAgent(name: string, options: AgentOptions = this.#options): Promise<Agent> {
-    const agent = new Agent(await this.lab.addSite(name), this.file, options);
+    return this.addAgentAt(await this.lab.addSite(name), options);
+  }
+
+  /** At a site that was made before, e.g. behind a NAT. */
+  addAgentAt(site: Site, options: AgentOptions = this.#options): Agent {
+    const agent = new Agent(site, this.file, options);
     this.agents.push(agent);
     return agent;
   }
