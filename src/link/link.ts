@@ -60,7 +60,10 @@ const REKEYS_BEFORE_RENEWAL = 2;
 /** Frames between two traffic reports that make the path's size worth watching. */
 const BUSY_FRAMES = 16;
 
-type ControlUpcall = Extract<Upcall, { kind: "control" }>;
+interface ControlUpcall extends Extract<Upcall, { kind: "control" }> {
+  /** It came to a socket that was opened for another peer: this one was only asked where it sees it. */
+  readonly isAside: boolean;
+}
 
 export interface LinkOptions {
   readonly suite: CryptoSuite;
@@ -198,7 +201,7 @@ export class Link {
       if (out.kind === "message") this.#receiveMessage(now, upcall, out.bytes);
       else this.#takeTransport(out, upcall.path);
     }
-    if (upcall.path !== undefined) this.paths.noteArrival(now, upcall.path);
+    if (upcall.path !== undefined && !upcall.isAside) this.paths.noteArrival(now, upcall.path);
     this.#drainPaths(now);
   }
 
@@ -345,6 +348,8 @@ export class Link {
     switch (message.type) {
       case "probe":
         this.#noteTag(message.tag);
+        // An answer would make the peer believe that we can be found there.
+        if (upcall.isAside) return;
         return this.#answerProbe(now, upcall, message.id);
       case "probe-ack":
         this.#noteTag(message.tag);

@@ -249,8 +249,8 @@ export class Links
       }
       case "control": {
         const from = upcall.from?.port === 0 ? undefined : upcall.from;
-        if (upcall.path === undefined && this.#isForeign(upcall)) return;
-        return this.#links.use(upcall.session)?.receiveControl(now, { ...upcall, from });
+        const isAside = this.#isForeign(upcall);
+        return this.#links.use(upcall.session)?.receiveControl(now, { ...upcall, from, isAside });
       }
       case "keys-confirmed":
         return this.#links.use(upcall.session)?.keysConfirmed(now, upcall.receive);
