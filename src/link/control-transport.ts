@@ -1,7 +1,7 @@
 /**
  * Carries messages of up to 64 KiB inside one session, reliably or not.
  *
- *      send --> queue --> in flight (<= 8) --fragments--> peer
+ *      send --> queue --> in flight (<= 32) --fragments--> peer
  *                            ^  \-- time-out: all fragments again, 4 tries, then `sent` not ok
  *                            \----- ack: `sent` ok
  *
@@ -24,8 +24,11 @@ import {
 import { Reassembly } from "./reassembly.ts";
 import type { RttEstimate } from "./rtt.ts";
 
-/** Enough to fill a path, few enough that a slow one is not buried. */
-export const MAX_IN_FLIGHT = 8;
+/**
+ * A far or busy member takes half a second there and back: eight would be 16 messages a second, fewer
+ * than the questions of a few members about its part of the table. Half of what the peer can hold.
+ */
+export const MAX_IN_FLIGHT = 32;
 /** Half of what the peer reassembles, so that repetitions never push it over. */
 export const MAX_IN_FLIGHT_BYTES = 131_072;
 /** The first time, then after 1, 3 and 7 time-outs; with the last wait 3 s at least. */

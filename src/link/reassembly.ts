@@ -5,7 +5,7 @@ import { type ControlEnvelope, MAX_MESSAGE_BYTES } from "../wire/control.ts";
 
 /** Bytes of unfinished messages of one link. */
 export const REASSEMBLY_BYTES = 262_144;
-/** Unfinished messages of one link: eight in flight, and those the peer gave up. */
+/** Unfinished messages of one link: all that may be in flight, and as many that the peer gave up. */
 const MAX_PARTIAL = 64;
 /** Longer than a sender tries. */
 const PARTIAL_LIFE_MS = 15_000;

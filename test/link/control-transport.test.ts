@@ -21,6 +21,7 @@ class Pipe {
   loss = 0;
   duplication = 0;
   jitterMs = 0;
+  latencyMs = 10;
 
   constructor(seed: number) {
     this.#rng = new SeededRng(seed, 3);
@@ -64,7 +65,7 @@ class Pipe {
     const copies = unit(this.#rng) < this.duplication ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const jitter = this.jitterMs > 0 ? below(this.#rng, this.jitterMs) : 0;
-      this.#flying.push({ at: this.now + 10 + jitter, to, bytes });
+      this.#flying.push({ at: this.now + this.latencyMs + jitter, to, bytes });
     }
   }
 
@@ -136,7 +137,7 @@ describe("the control transport", () => {
     expect(pipe.outputs[0]?.filter(({ kind }) => kind === "emit")).toHaveLength(4);
   });
 
-  it("keeps eight in flight, queues a bounded number, refuses the rest by name", () => {
+  it("keeps a bounded number in flight, queues a bounded number, refuses the rest by name", () => {
     const pipe = new Pipe(1);
     pipe.loss = 1;
     for (let token = 1; token <= MAX_IN_FLIGHT + MAX_QUEUED + 5; token++) pipe.send(0, 10, token);
@@ -149,6 +150,14 @@ describe("the control transport", () => {
     expect([...pipe.outcomes(0).values()]).toEqual(
       new Array(MAX_IN_FLIGHT + MAX_QUEUED + 5).fill(false),
     );
+  });
+
+  it("carries seventy messages a second over half a second of round trip", () => {
+    const pipe = new Pipe(1);
+    pipe.latencyMs = 225;
+    for (let token = 1; token <= 70; token++) pipe.send(0, 200, token);
+    pipe.run(1_500);
+    expect(pipe.outcomes(0).size).toBe(70);
   });
 
   it("refuses what is empty or longer than 64 KiB", () => {
