@@ -11,6 +11,7 @@ import {
   type SyncPage,
 } from "../wire/dht-messages.ts";
 import { RECORD_OVERHEAD_BYTES } from "../wire/record.ts";
+import { HERALD_MS, Heralds } from "./heralds.ts";
 import type { RecordCheck } from "./record-check.ts";
 import { membersOf, quorumOf, replicasOf, sameSet, windowAround } from "./replica-set.ts";
 import { type Held, isSameSigner, remainingSeconds, type Store } from "./store.ts";
@@ -21,10 +22,10 @@ const SIDES = 4;
 const ASK_AGAIN_MS = 500;
 /** Comparing digests costs a few hundred bytes a peer: often enough to outlive two lost messages. */
 const REPAIR_MS = 30_000;
-/** How long a peer's question counts as news about the ring before the ring itself tells. */
-const HERALD_MS = 3_000;
-/** The eight neighbours, and as many who join at one place of the ring at one time. */
-const MAX_HERALDS = 16;
+/** Neighbours of a moment ago, who still hold the view that this node asked them by. */
+const MAX_TOLD = 32;
+/** Nothing lies behind it: a question from there on says who asks and by which view, no more. */
+const LAST_KEY: RingAddress = 2n ** 160n - 1n;
 /** One silent neighbour does not keep a newcomer waiting once this many others have answered. */
 const ENOUGH_HEARD = 4;
 /** After the ring has been quiet this long, others hold what is no longer this node's. */
@@ -63,10 +64,10 @@ interface Pull {
   done: boolean;
 }
 
-/** The view of a peer that may soon answer by it. */
-interface Herald {
-  readonly members: readonly RingAddress[];
-  readonly until: Millis;
+/** The view by which a peer was asked, and until when it may count there. */
+interface Told {
+  members: readonly RingAddress[];
+  until: Millis;
 }
 
 /**
@@ -83,7 +84,8 @@ interface Herald {
  *
  * Who answered such a question (a herald's) speaks from then on only for the replica set that the
  * herald sees, or not at all: nothing is accepted behind the back of those who just read.
- * So an acknowledged write is known to some ready member of each later quorum.
+ * Who was asked and is no neighbour any more is told of each later view, or it would stay silent for
+ * keys that nobody contests. So an acknowledged write is known to some ready member of each later quorum.
  */
 export class Sync {
   readonly #options: SyncOptions;
@@ -94,8 +96,8 @@ export class Sync {
   #lone = false;
   /** Members when the last round was complete; undefined: never yet. */
   #settled: RingAddress[] | undefined;
-  /** Peers whose last question showed another view than ours. */
-  readonly #heralds = new Map<RingAddress, Herald>();
+  readonly #heralds = new Heralds();
+  readonly #told = new Map<RingAddress, Told>();
   readonly #pulls = new Map<RingAddress, Pull>();
   /** Who answered a whole round since the view changed; true: it was complete itself. */
   readonly #heard = new Map<RingAddress, boolean>();
@@ -129,6 +131,7 @@ export class Sync {
     // A joiner that sees one distant member yet must not make it doubt its own replica sets.
     const mayAsk = view.stable || this.#settled !== undefined;
     if (mayAsk && this.#pulls.size < members.length - 1) this.#startRound(now);
+    if (view.stable) this.#tellFormer(now);
     this.#settle();
     return changed;
   }
@@ -153,13 +156,13 @@ export class Sync {
   replicaState(now: Millis, key: RingAddress): ReplicaState {
     const view = replicasOf(this.#effectiveMembers(now), key);
     const isMember = view.includes(this.#options.self);
-    const ready = isMember && !this.#isContested(key, view) && this.#isReady(key, view);
+    const ready = isMember && !this.#heralds.contest(key, view) && this.#isReady(key, view);
     return { view, isMember, ready };
   }
 
   /** A peer asks for what it should hold by its own view, given in the request. */
   serve(now: Millis, request: SyncRequest): SyncPage {
-    this.#note(now, request.requester, request.members);
+    this.#heralds.note(now, request, this.#members);
     const { requester, members } = request;
     const shared = this.#sharedWith(now, members, requester);
     const all = this.#heldFor(now, members, requester);
@@ -220,32 +223,15 @@ export class Sync {
     }
   }
 
-  /** Whoever syncs will answer by its own view: remember where it differs from ours. */
-  #note(now: Millis, peer: RingAddress, members: readonly RingAddress[]): void {
-    for (const [known, { until }] of this.#heralds) if (until <= now) this.#heralds.delete(known);
-    this.#heralds.delete(peer);
-    if (sameSet(members, this.#members) || this.#heralds.size >= MAX_HERALDS) return;
-    this.#heralds.set(peer, { members, until: now + HERALD_MS });
-  }
-
   /** The ring's members and those who, by their own word, are about to be. */
   #effectiveMembers(now: Millis): RingAddress[] {
-    for (const [peer, { until }] of this.#heralds) if (until <= now) this.#heralds.delete(peer);
-    if (this.#heralds.size === 0) return this.#members;
-    return windowAround(this.#options.self, [...this.#members, ...this.#heralds.keys()], SIDES);
-  }
-
-  /** A peer counts itself among the key's replicas, in another set than this node sees. */
-  #isContested(key: RingAddress, view: readonly RingAddress[]): boolean {
-    for (const [peer, { members }] of this.#heralds) {
-      const theirs = replicasOf(members, key);
-      if (theirs.includes(peer) && !sameSet(theirs, view)) return true;
-    }
-    return false;
+    const heralds = this.#heralds.peers(now);
+    if (heralds.length === 0) return this.#members;
+    return windowAround(this.#options.self, [...this.#members, ...heralds], SIDES);
   }
 
   #startRound(now: Millis): void {
-    this.#round = this.#options.rng.u32();
+    this.#round = this.#laterRound(now);
     this.#pulls.clear();
     for (const peer of this.#members) {
       if (peer === this.#options.self) continue;
@@ -259,18 +245,30 @@ export class Sync {
   #ask(now: Millis, peer: RingAddress, pull: Pull, cursor: RingAddress): void {
     pull.cursor = cursor;
     pull.askedAt = now;
-    const { self, send } = this.#options;
     const shared = cursor === 0n ? this.#sharedWith(now, this.#members, peer) : [];
-    send(peer, {
-      op: "sync",
-      passes: 0,
-      request: this.#round,
-      requester: self,
-      key: cursor,
-      members: this.#members,
-      digest: digestOf(shared),
-    });
+    this.#send(now, peer, cursor, digestOf(shared));
     this.#timers.setEarlier("ask", now + ASK_AGAIN_MS);
+  }
+
+  #send(now: Millis, peer: RingAddress, key: RingAddress, digest: Uint8Array): void {
+    const members = this.#members;
+    this.#told.delete(peer);
+    if (this.#told.size < MAX_TOLD) this.#told.set(peer, { members, until: now + HERALD_MS });
+    const { self: requester, send } = this.#options;
+    send(peer, { op: "sync", passes: 0, request: this.#round, requester, key, members, digest });
+  }
+
+  /** Who keeps the view of a moment ago for ours would not speak for our keys: take it back. */
+  #tellFormer(now: Millis): void {
+    for (const [peer, { members, until }] of [...this.#told]) {
+      if (until <= now) this.#told.delete(peer);
+      else if (!sameSet(members, this.#members)) this.#send(now, peer, LAST_KEY, digestOf([]));
+    }
+  }
+
+  /** Later than all before, also of an earlier start of this process: the clock counts from boot. */
+  #laterRound(now: Millis): number {
+    return Math.max(this.#round + 1, Math.floor(now) % 2 ** 32) >>> 0;
   }
 
   #askAgain(now: Millis): void {

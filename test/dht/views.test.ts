@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { below, SeededRng } from "../../src/base/rng.ts";
+import type { DhtInput } from "../../src/dht/dht.ts";
+import { emitRequest } from "../../src/wire/dht-messages.ts";
+import { PAYLOAD_TYPES } from "../../src/wire/message-type.ts";
 import type { DhtRecord } from "../../src/wire/record.ts";
-import { type Host, makeWho, randomKey, signRecord, World } from "./world.ts";
+import { byNearness, type Host, makeWho, randomKey, signRecord, World } from "./world.ts";
 
 function fill(world: World, count: number, rng: SeededRng): DhtRecord[] {
   return Array.from({ length: count }, () => {
@@ -141,6 +144,53 @@ describe("a replica that does not know its range", () => {
     world.spreadViews(100);
     world.run(1_000);
     expectAll(world, records);
+  });
+
+  /** What `asker` would say to `to` in this round, seeing these members. */
+  function question(asker: Host, round: number, members: readonly Host[]): DhtInput {
+    const payload = emitRequest({
+      op: "sync",
+      passes: 0,
+      request: round,
+      requester: asker.who.address,
+      key: 0n,
+      members: members.map((one) => one.who.address).sort((a, b) => (a < b ? -1 : 1)),
+      digest: new Uint8Array(8),
+    });
+    const payloadType = PAYLOAD_TYPES["dht-request"];
+    return { kind: "deliver", source: asker.who.address, payloadType, payload };
+  }
+
+  it("takes no question for news that was asked before the last one", () => {
+    const world = World.ring(12, { seed: 4 });
+    const [key = 0n] = fill(world, 1, new SeededRng(4)).map((record) => record.key);
+    const [owner, asker] = byNearness(world, key) as [Host, Host];
+    const around = byNearness(world, asker.who.address).slice(0, 9);
+    for (const host of world.alive()) {
+      if (host === asker) continue;
+      world.dht(host, question(asker, 900_001, around));
+      world.dht(host, question(asker, 900_000, [asker, owner]));
+    }
+    const startedAt = world.now;
+    expect(world.get(asker, key).status).toBe("found");
+    expect(world.now - startedAt).toBeLessThan(500);
+  });
+
+  it("tells those it no longer sees as neighbours, so that they speak again at once", () => {
+    const world = World.ring(14, { seed: 2 });
+    const records = fill(world, 8, new SeededRng(2));
+    const late = world.add(makeWho(77));
+    const self = late.who.address;
+    const far = byNearness(world, self).slice(-4);
+    const seen = far.map((host) => host.who.address);
+    const view = { self, predecessors: seen, successors: seen, sizeEstimate: 5, stable: true };
+    world.dht(late, { kind: "view", view });
+    world.run(100);
+    world.spreadViews(50);
+    world.run(150);
+    const startedAt = world.now;
+    for (const { key } of records) expect(world.get(far[0] as Host, key).status).toBe("found");
+    expect(world.now - startedAt).toBeLessThan(2_000);
   });
 
   it("takes over a range of many pages", () => {
