@@ -26,6 +26,8 @@ const RECHECK_LAST_MS = 300_000;
 /** After "not his" and "cannot say": records may still be on their way. */
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 60_000;
+/** After "cannot say": the DHT comes back at any moment, and frames are dropped until then. */
+const RETRY_UNKNOWN_MS = 4_000;
 /** Own-records of one peer that were not acknowledged; the link is about to go then. */
 const SEND_TRIES = 3;
 /** Claims of one peer's frames looked into at once; the engine reports two frames a second. */
@@ -283,7 +285,8 @@ function settle(now: Millis, checked: Checked, verdict: Verdict): void {
   }
   if (verdict.is === "foreign") checked.ownUntil = 0;
   checked.nextAt = now + checked.retryMs;
-  checked.retryMs = Math.min(RETRY_LAST_MS, checked.retryMs * 2);
+  const last = verdict.is === "unknown" ? RETRY_UNKNOWN_MS : RETRY_LAST_MS;
+  checked.retryMs = Math.min(last, checked.retryMs * 2);
 }
 
 function filterOf(now: Millis, claims: Iterable<Checked>): FilterEntry[] {

@@ -218,6 +218,18 @@ describe("what we believe", () => {
     expect(filters(bench)).toEqual([[]]);
   });
 
+  it("a claim that ran out while the DHT could not say is back seconds after the DHT is", () => {
+    const bench = start();
+    up(bench);
+    says(bench, [CLAIM]);
+    bench.dht.isAvailable = false;
+    bench.sleep(3_700_000);
+    expect(filters(bench).at(-1)).toEqual([]);
+    bench.dht.isAvailable = true;
+    bench.sleep(4_500);
+    expect(filters(bench)).toEqual([[CLAIM]]);
+  });
+
   it("a short lease that is renewed keeps its claim without a gap", () => {
     const bench = start();
     const leaseSeconds = 60;
