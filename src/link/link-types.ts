@@ -116,6 +116,8 @@ export type LinksOutput =
       readonly link: LinkId;
       readonly address: RingAddress;
       readonly path: PathView;
+      /** The peer was heard in this session: it holds the keys, and a frame sent now will be opened. */
+      readonly isConfirmed: boolean;
       readonly rttMs: number | undefined;
     }
   /** Probes unanswered and nothing heard: the ring answers with close or path-broken. */

@@ -96,6 +96,8 @@ export class Link {
   #toldNat: NatReport | undefined;
   /** The engine has keys it may seal with. */
   #canSeal = false;
+  /** The peer sealed something for us: it has the last message of the handshake. */
+  #isConfirmed = false;
   #lastHeardAt: Millis;
   #saidSilentAt: Millis = Number.NEGATIVE_INFINITY;
   readonly #relayWish: RelayWish;
@@ -251,11 +253,13 @@ export class Link {
     this.sendLink(now, message);
   }
 
-  /** Others reach the peer, we do not: look everywhere. */
-  breakPath(now: Millis): void {
-    this.paths.breakActive(now);
-    this.#wantRelay(now);
-    this.#drainPaths(now);
+  /**
+   * The peer lives and does not answer us: the path broke, or the peer closed this session and its
+   * goodbye was lost. Other paths heal the one, a new handshake the other.
+   */
+  reachedByOthers(now: Millis): void {
+    this.#breakPath(now);
+    this.#out.push({ kind: "renew" });
   }
 
   addRelay(now: Millis, via: SessionId, address: RingAddress, label: Label): void {
@@ -439,9 +443,13 @@ export class Link {
 
   #hear(now: Millis): void {
     this.#lastHeardAt = now;
-    if (this.#canSeal) return;
-    this.#canSeal = true;
-    this.#openTransport(now);
+    if (!this.#canSeal) {
+      this.#canSeal = true;
+      this.#openTransport(now);
+    }
+    if (this.#isConfirmed) return;
+    this.#isConfirmed = true;
+    this.sayPath();
   }
 
   #openTransport(now: Millis): void {
@@ -534,12 +542,19 @@ export class Link {
     const path = this.paths.view();
     const rttMs = this.paths.rttMs;
     this.#saidRttMs = rttMs;
-    this.#out.push({ kind: "path", link, address, path, rttMs });
+    const isConfirmed = this.#isConfirmed;
+    this.#out.push({ kind: "path", link, address, path, isConfirmed, rttMs });
+  }
+
+  #breakPath(now: Millis): void {
+    this.paths.breakActive(now);
+    this.#wantRelay(now);
+    this.#drainPaths(now);
   }
 
   #unanswered(now: Millis, since: Millis): void {
     // The peer is heard but does not hear us on this path.
-    if (this.#lastHeardAt > since) return this.breakPath(now);
+    if (this.#lastHeardAt > since) return this.#breakPath(now);
     if (now - this.#saidSilentAt < SILENT_AGAIN_MS) return;
     this.#saidSilentAt = now;
     this.#out.push({ kind: "silent", link: this.id, address: this.address });

@@ -183,7 +183,7 @@ export class Links
       case "set-role":
         return this.#links.use(input.link)?.setRole(now, input.role);
       case "path-broken":
-        return this.#links.use(input.link)?.breakPath(now);
+        return this.#links.use(input.link)?.reachedByOthers(now);
       case "close": {
         const link = this.#links.use(input.link);
         if (link !== undefined) this.#end(now, link, input.reason, true);

@@ -138,7 +138,9 @@ export class Wiring {
         const { link, path } = output;
         const endpoint = path.kind === "direct" ? path.endpoint : undefined;
         stun.handle(now, { kind: "member", link, endpoint });
-        return vnet.handle(now, { kind: "path", link, usable: path.kind !== "none" });
+        // A frame that overtakes the last message of the handshake could not be opened: it waits.
+        const usable = path.kind !== "none" && output.isConfirmed;
+        return vnet.handle(now, { kind: "path", link, usable });
       }
       case "silent":
         return ring.handle(now, output);

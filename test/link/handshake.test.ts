@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
 import { appendMacs } from "../../src/crypto/mac.ts";
 import { emitHandshake1 } from "../../src/wire/handshake.ts";
+import { DATAGRAM_TYPES } from "../../src/wire/message-type.ts";
 import { suite } from "../support/suite.ts";
 import { DEFAULT_NETWORK, type TestNode, World } from "./world.ts";
 
@@ -55,6 +56,21 @@ describe("a handshake by datagram", () => {
     expect(order.indexOf("link-up")).toBeGreaterThanOrEqual(0);
     expect(order[order.indexOf("link-up") + 1]).toBe("path");
     expect(order.indexOf("message")).toBeGreaterThan(order.indexOf("path"));
+  });
+
+  it("confirms the path when the peer was heard: only then can it open what is sent", () => {
+    const world = new World();
+    const [a, b] = [world.add("a"), world.add("b")];
+    const isHandshake = (bytes: Uint8Array): boolean => (bytes[0] ?? 0) < DATAGRAM_TYPES.data;
+    world.allows = (from, _to, bytes) => from.ip === a.endpoint.ip || isHandshake(bytes);
+    a.connect(b.endpoint);
+    world.run(500);
+    expect(a.linkTo(b)?.path.kind).toBe("direct");
+    expect(a.of("path").map(({ isConfirmed }) => isConfirmed)).not.toContain(true);
+    expect(b.of("path").at(-1)?.isConfirmed).toBe(true);
+    world.allows = () => true;
+    world.run(1_000);
+    expect(a.of("path").at(-1)).toMatchObject({ path: { kind: "direct" }, isConfirmed: true });
   });
 
   it("settles AES only when both sides have it", () => {

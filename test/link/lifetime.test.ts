@@ -29,6 +29,22 @@ describe("the end of a link", () => {
     expect(b.links.deadline()).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it("is found when the goodbye was lost: others reach the peer, so it is asked again", () => {
+    const { world, a, b } = linked();
+    world.allows = () => false;
+    b.input({ kind: "close", link: b.linkTo(a)?.peer.link ?? 0, reason: "not needed" });
+    world.run(100);
+    world.allows = () => true;
+    world.run(15_000, () => a.of("silent").length > 0);
+    expect(b.links.views()).toEqual([]);
+    a.input({ kind: "path-broken", link: a.linkTo(b)?.peer.link ?? 0 });
+    world.run(1_000);
+    expect(a.of("link-down").map(({ reason }) => reason)).toEqual(["reopened"]);
+    a.say(b, Uint8Array.of(7), 9);
+    world.run(1_000);
+    expect(a.of("sent").at(-1)).toMatchObject({ token: 9, ok: true });
+  });
+
   it("reports messages to a link that is gone", () => {
     const { a } = linked();
     a.input({
