@@ -449,7 +449,7 @@ export class Link {
     }
     if (this.#isConfirmed) return;
     this.#isConfirmed = true;
-    this.sayPath();
+    if (this.paths.view().kind !== "none") this.sayPath();
   }
 
   #openTransport(now: Millis): void {
