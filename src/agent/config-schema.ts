@@ -6,10 +6,12 @@
 import { z } from "zod";
 import type { Cipher } from "../base/engine.ts";
 import { type Ip, isIpv6, parseIp, parseSubnet, type Subnet } from "../base/net.ts";
+import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { StunMode } from "../stun/stun.ts";
 import { parseBootstrapEntry } from "./bootstrap-entry.ts";
 import { durationText, parseDuration } from "./duration.ts";
 import { DEFAULT_PORT, parseHostPort, parsePort, quote, Refusal } from "./host-port.ts";
+import { parseRelay } from "./relay-setting.ts";
 
 export type AddressMode = "auto" | "dhcp" | "static";
 export type PortMapping = "auto" | "off";
@@ -161,6 +163,15 @@ function parsePath(text: string): string | Refusal {
   return new Refusal(`${quote(text)} must be an absolute path`);
 }
 
+function parseRelayText(text: string): RelayPolicy | Refusal {
+  return (
+    parseRelay(text) ??
+    new Refusal(
+      `${quote(text)} must be off, members or limit RATE, like limit 100mbit (64kbit and more)`,
+    )
+  );
+}
+
 function parseSecretText(text: string): string | Refusal {
   return text;
 }
@@ -173,6 +184,7 @@ const nodeFields = {
   cipher: oneOf<"auto" | Cipher>("auto", "aes256gcm", "chacha20poly1305").optional(),
   metrics: scalar(parseMetrics).optional(),
   log: oneOf<LogLevel>("silent", "error", "warn", "info", "debug", "trace").optional(),
+  relay: scalar(parseRelayText).optional(),
   stun: oneOf<StunMode>("members", "anyone", "off").optional(),
   stun_servers: list(MAX_STUN_SERVERS, (text) => parseHostPort(text, STUN_PORT)).optional(),
 };
@@ -278,6 +290,12 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     meaning: "this machine's address; under nodes: a claim all members respect",
   },
   cipher: { fallback: "auto", shared: false, meaning: "auto, aes256gcm or chacha20poly1305" },
+  relay: {
+    fallback: "limit 100mbit",
+    shared: false,
+    meaning:
+      "what this node relays for members that cannot reach each other: off, members or limit RATE",
+  },
   stun: {
     fallback: "members",
     shared: false,

@@ -15,6 +15,7 @@ import {
   subnetSize,
   subnetText,
 } from "../base/net.ts";
+import { DEFAULT_RELAY_POLICY, type RelayPolicy } from "../link/relay-policy.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { BootstrapEntry } from "./bootstrap-entry.ts";
 import {
@@ -74,6 +75,7 @@ export interface Config {
   readonly ip: Ip | undefined;
   readonly claims: readonly Claim[];
   readonly cipher: "auto" | Cipher;
+  readonly relay: RelayPolicy;
   readonly stun: StunMode;
   readonly stunServers: readonly HostPort[];
   readonly metricsPort: number | "off";
@@ -267,6 +269,7 @@ class Merge {
       ip: values.ip,
       claims,
       cipher: values.cipher ?? "auto",
+      relay: values.relay ?? DEFAULT_RELAY_POLICY,
       stun: values.stun ?? "members",
       stunServers: values.stun_servers ?? [],
       metricsPort: values.metrics ?? "off",

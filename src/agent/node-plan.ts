@@ -66,6 +66,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     mtu: mtuOf(config),
     sockets: facts.bound.map((endpoint) => familyOf(endpoint.ip)),
     bound: facts.bound,
+    relay: config.relay,
     stun: config.stun,
     hasAes: config.cipher === "auto" ? facts.hasAes : config.cipher === "aes256gcm",
     bootstrap: facts.bootstrap,

@@ -33,6 +33,7 @@ export const DROP_REASONS = [
   "unknown-label",
   "label-source",
   "relay-ttl",
+  "relay-refused",
   // routing
   "hop-limit",
   "no-progress",

@@ -20,6 +20,7 @@ import {
   settleCipher,
 } from "../wire/handshake-payload.ts";
 import { MINOR_VERSION } from "../wire/message-type.ts";
+import { CAPABILITY_NO_RELAY, type RelayPolicy } from "./relay-policy.ts";
 
 /** How a handshake message travels. */
 export type Channel =
@@ -69,6 +70,7 @@ export interface SelfOptions {
   readonly boot: bigint;
   readonly digest: Uint8Array;
   readonly hasAes: boolean;
+  readonly relay?: RelayPolicy;
 }
 
 /** Where we may be found as of now: changes with every link. */
@@ -78,9 +80,6 @@ export interface OwnWhereabouts {
     readonly relays: readonly RingAddress[];
   };
 }
-
-/** Capability bits of this version: none are defined yet. */
-const CAPABILITIES = 0;
 
 export class HandshakeSelf {
   readonly options: SelfOptions;
@@ -124,7 +123,7 @@ export class HandshakeSelf {
     const { endpoints: candidates, relays } = this.#own.whereabouts();
     return emitHandshakePayload({
       minorVersion: MINOR_VERSION,
-      capabilities: CAPABILITIES,
+      capabilities: this.options.relay?.kind === "off" ? CAPABILITY_NO_RELAY : 0,
       revocation: 0,
       digest,
       boot,

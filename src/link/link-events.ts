@@ -45,6 +45,27 @@ export function pathChanged(peer: PeerInfo, path: PathView): CoreEvent {
   });
 }
 
+export interface RelayLoss {
+  readonly relay: string;
+  /** Of probes through the relay, there and back. */
+  readonly lossFraction: number;
+  /** Of probes to the relay itself. */
+  readonly ownLossFraction: number;
+}
+
+export function relayConvicted(peer: PeerInfo, loss: RelayLoss): CoreEvent {
+  const [through, own] = [loss.lossFraction, loss.ownLossFraction].map((fraction) =>
+    Math.round(100 * fraction),
+  );
+  return linkEvent({
+    what: "relay-convicted",
+    condition: `${through} % of the probes through ${loss.relay} are lost, ${own} % of those to it`,
+    action: "looking for another relay, and not choosing this one for ten minutes",
+    effect: "",
+    fields: { ...nameOf(peer), relay: loss.relay, lossFraction: loss.lossFraction },
+  });
+}
+
 function nameOf({ name, address }: PeerInfo): { readonly peer: string; readonly address: string } {
   return { peer: name, address: addressText(address) };
 }

@@ -1,4 +1,5 @@
 import type { Label, SessionId, SocketIndex } from "../base/engine.ts";
+import type { RingAddress } from "../base/ring-address.ts";
 import type { LinkMessage } from "../wire/link-messages.ts";
 import type { LinksOutput } from "./link-types.ts";
 
@@ -8,6 +9,8 @@ export type LinkOutput =
   | { readonly kind: "relay-message"; readonly message: LinkMessage }
   | { readonly kind: "want-relay" }
   | { readonly kind: "release-relay"; readonly via: SessionId; readonly label: Label }
+  /** The relay that carries this link drops too much. */
+  | { readonly kind: "relay-lossy"; readonly via: RingAddress; readonly lossFraction: number }
   /** The active path changed. */
   | { readonly kind: "moved" }
   /** The peer answered under the keys of the last handshake. */

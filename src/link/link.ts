@@ -43,6 +43,7 @@ import type { DropCounters } from "./drop-counters.ts";
 import type { HandshakeResult } from "./handshake-self.ts";
 import type { LinkOutput } from "./link-output.ts";
 import type { LinkRole, LinkView, PeerInfo } from "./link-types.ts";
+import { MAX_RELAY_PATHS } from "./path-table.ts";
 import { type OwnPlace, Paths } from "./paths.ts";
 import { type KeyPairFacts, Rekeying } from "./rekeying.ts";
 import { RelayWish } from "./relay-wish.ts";
@@ -271,6 +272,7 @@ export class Link {
   removeRelay(now: Millis, via: SessionId, label: Label): void {
     this.paths.removeRelay(now, via, label);
     if (this.paths.view().kind === "none") this.#wantRelay(now);
+    else if (!this.paths.hasDirect) this.#relayWish.relayLost(now);
     this.#drainPaths(now);
   }
 
@@ -458,7 +460,9 @@ export class Link {
   }
 
   #wantRelay(now: Millis): void {
-    const isNeeded = !this.paths.hasDirect && this.paths.relays.length === 0;
+    // One side alone looks for the second relay, or there would be four.
+    const wanted = this.peer.initiatedHere ? MAX_RELAY_PATHS : 1;
+    const isNeeded = !this.paths.hasDirect && this.paths.goodRelays < wanted;
     if (!isNeeded) return this.#relayWish.notNeeded();
     this.#relayWish.asked(now);
     this.#out.push({ kind: "want-relay" });
@@ -514,6 +518,10 @@ export class Link {
           break;
         case "relay-removed":
           this.#out.push({ kind: "release-relay", via: out.via, label: out.label });
+          break;
+        case "relay-lossy":
+          this.#out.push(out);
+          this.#relayWish.relayLost(now);
           break;
       }
     }

@@ -5,6 +5,7 @@ import type { ClusterKeys } from "../crypto/cluster-keys.ts";
 import type { Identity } from "../crypto/identity.ts";
 import type { Membership } from "../crypto/membership.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
+import type { RelayPolicy } from "./relay-policy.ts";
 
 /** What this node is, and what its engine has. */
 export interface LinksOptions {
@@ -21,4 +22,6 @@ export interface LinksOptions {
   /** The family of each of the engine's UDP sockets, in order. */
   readonly sockets: readonly IpFamily[];
   readonly hasAes: boolean;
+  /** What this node relays for others; default: DEFAULT_RELAY_POLICY. */
+  readonly relay?: RelayPolicy;
 }

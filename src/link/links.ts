@@ -13,7 +13,7 @@ import { type NatReport, UNKNOWN_NAT } from "../base/nat.ts";
 import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
-import { MAX_CANDIDATES, MAX_RELAY_HINTS } from "../wire/handshake-payload.ts";
+import { MAX_CANDIDATES } from "../wire/handshake-payload.ts";
 import { DropCounters } from "./drop-counters.ts";
 import { ExtraSockets } from "./extra-sockets.ts";
 import type { ConnectRequest, FreshLinks } from "./handshake-initiator.ts";
@@ -44,6 +44,7 @@ import { OwnCandidates, type Witness } from "./own-candidates.ts";
 import { peerInfo } from "./peer-info.ts";
 import { Puncher, type PuncherOutput, type PunchLinks } from "./puncher.ts";
 import { noteRefusedSize } from "./refused-size.ts";
+import { convictionOf, directLinksOf, relayHintsOf } from "./relay-choice.ts";
 import { type DirectLink, type DirectLinks, Relays } from "./relays.ts";
 
 export type {
@@ -108,7 +109,14 @@ export class Links
       hasIpv4: options.sockets.includes(4),
     });
     const rng = options.rng.fork("relays");
-    this.#relays = new Relays({ self: options.address, rng, links: this, drops: this.#drops });
+    const { address: self, relay: policy } = options;
+    this.#relays = new Relays({
+      self,
+      rng,
+      links: this,
+      drops: this.#drops,
+      ...(policy && { policy }),
+    });
   }
 
   handle(now: Millis, input: LinksInput): void {
@@ -140,12 +148,11 @@ export class Links
   }
 
   directLinks(): readonly DirectLink[] {
-    const links = this.#links.all().filter((link) => link.paths.hasDirect);
-    return links.map(({ id: link, address }) => ({ link, address }));
+    return directLinksOf(this.#links);
   }
 
   whereabouts(): { endpoints: readonly Endpoint[]; relays: readonly RingAddress[] } {
-    return { endpoints: this.#own.list(), relays: this.#relayHints() };
+    return { endpoints: this.#own.list(), relays: relayHintsOf(this.#links) };
   }
 
   isFresh(now: Millis, address: RingAddress, boot: bigint): boolean {
@@ -286,14 +293,6 @@ export class Links
     return owner !== undefined && owner !== session;
   }
 
-  /** Direct neighbours through which others may reach us, near ones first. */
-  #relayHints(): RingAddress[] {
-    const direct = this.#links.all().filter((link) => link.paths.hasDirect);
-    const near = direct.filter((link) => link.view().role === "near");
-    const others = direct.filter((link) => !near.includes(link));
-    return [...near, ...others].slice(0, MAX_RELAY_HINTS).map(({ address }) => address);
-  }
-
   // sessions
 
   #complete(now: Millis, result: HandshakeResult, request: ConnectRequest | undefined): void {
@@ -424,6 +423,9 @@ export class Links
         return this.#relays.receive(now, { link: link.id, address: link.address }, out.message);
       case "want-relay":
         return this.#relays.open(now, link.address, link.relayHints);
+      case "relay-lossy":
+        this.#relays.avoid(now, out.via);
+        return this.#event(convictionOf(this.#links, link, out));
       case "release-relay":
         return this.#relays.release(out.via, out.label);
       case "moved":

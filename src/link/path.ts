@@ -3,6 +3,7 @@ import { isIpv6 } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { below, type Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
+import { LossMeter } from "./loss-meter.ts";
 import { type PathKind, PathSize } from "./path-size.ts";
 import { ProbeSchedule, PUNCHING_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { RttEstimate } from "./rtt.ts";
@@ -12,6 +13,8 @@ const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_SPREAD_MS = 5_001;
 /** A spare path is asked rarely, but often enough to keep its mapping. */
 export const SPARE_PERIOD_MS: Millis = 20_000;
+/** A path through a relay is asked this often: 50 probes find a relay that drops within a minute. */
+export const RELAY_PERIOD_MS: Millis = 1_000;
 /** Another path must be this much faster to be worth the change. */
 const FASTER_FRACTION = 0.8;
 const FASTER_MS = 2;
@@ -29,6 +32,7 @@ export interface Path {
   readonly origin: PathOrigin;
   /** Its first probe is to die on the way: it opens our NATs and meets none of the peer's. */
   wantsOpener: boolean;
+  readonly loss: LossMeter;
   isGood: boolean;
   lastAckAt: Millis;
 }
@@ -68,6 +72,7 @@ export function newPath(now: Millis, index: PathIndex, asked: NewPath, rng: Rng)
     ),
     size: new PathSize(sizeKindOf(to)),
     wantsOpener: isPunched,
+    loss: new LossMeter(),
     isGood: false,
     lastAckAt: Number.NEGATIVE_INFINITY,
   };
@@ -85,6 +90,9 @@ export function isBetter(path: Path, active: Path): boolean {
     return path.lastAckAt > active.schedule.startedAt;
   }
   if (path.to.kind !== active.to.kind) return path.to.kind === "direct";
+  if (path.loss.isLossy !== active.loss.isLossy && path.to.kind === "relay") {
+    return active.loss.isLossy;
+  }
   const [ours, theirs] = [path.rtt.meanMs, active.rtt.meanMs];
   if (ours === undefined || theirs === undefined) return false;
   return ours < theirs * FASTER_FRACTION && theirs - ours > FASTER_MS;

@@ -25,6 +25,7 @@ import {
   type NewPath,
   type Path,
   type PathOrigin,
+  RELAY_PERIOD_MS,
   type RelayHop,
   SPARE_PERIOD_MS,
 } from "./path.ts";
@@ -56,6 +57,8 @@ export type PathsOutput =
   | { readonly kind: "round" }
   /** No path uses this socket any more, which is not one of the engine's first. */
   | { readonly kind: "socket-unused"; readonly socket: SocketIndex }
+  /** The relay of the active path drops too much: it is left as soon as another one works. */
+  | { readonly kind: "relay-lossy"; readonly via: RingAddress; readonly lossFraction: number }
   /** A relay path is given up; its circuit may go. */
   | { readonly kind: "relay-removed"; readonly via: SessionId; readonly label: Label };
 
@@ -153,6 +156,11 @@ export class Paths {
     return [...known, ...this.#candidates.all()];
   }
 
+  /** Paths through relays that do not lose too much. */
+  get goodRelays(): number {
+    return this.#table.relayed().filter(({ loss }) => !loss.isLossy).length;
+  }
+
   get relays(): (RelayHop & { readonly isActive: boolean })[] {
     return this.#table.all().flatMap((path) => {
       const { to } = path;
@@ -167,7 +175,7 @@ export class Paths {
 
   setPeriod(now: Millis, periodMs: Millis): void {
     this.#periodMs = periodMs;
-    this.#active?.schedule.setPeriod(now, periodMs);
+    this.#active?.schedule.setPeriod(now, this.#periodOf(this.#active));
   }
 
   /** The handshake came this way in both directions: it works. */
@@ -249,8 +257,10 @@ export class Paths {
   addRelay(now: Millis, via: SessionId, address: RingAddress, label: Label): void {
     const relays = this.#table.relayed();
     if (relays.length >= MAX_RELAY_PATHS) {
-      const spare = relays.find((path) => path !== this.#active);
-      if (spare !== undefined) this.#remove(now, spare);
+      // A relay that works is never pushed out by a newer one of the peer's.
+      const victim = relays.find((path) => path !== this.#active && !worksWell(path));
+      if (victim === undefined) return this.#out.push({ kind: "relay-removed", via, label });
+      this.#remove(now, victim);
     }
     const to = { kind: "relay", via, label } as const;
     const path = this.#add(now, { to, via: address, origin: "relay", isPunched: false });
@@ -316,7 +326,8 @@ export class Paths {
     const { path, sentAt, padTo } = probe;
     path.rtt.observe(now - sentAt);
     if (path === this.#active) this.lossFraction -= this.lossFraction * LOSS_GAIN;
-    if (padTo !== undefined && path.size.answered(now, padTo)) this.#writePath(path);
+    if (padTo === undefined) this.#noteLoss(path);
+    else if (path.size.answered(now, padTo)) this.#writePath(path);
     // The peer may have moved here: then the active path stays silent and this one takes over.
     if (path.origin === "seen" && !path.isGood) this.#active?.schedule.hurry(now);
     if (path.origin === "question") this.#remove(now, path);
@@ -381,6 +392,18 @@ export class Paths {
     for (const other of this.#table.all()) if (other.isGood) other.schedule.hurry(now);
   }
 
+  #noteLoss(path: Path): void {
+    const wasLossy = path.loss.isLossy;
+    path.loss.answered(path.schedule.misses);
+    const isNews = path.loss.isLossy && !wasLossy && path === this.#active;
+    if (!isNews || path.via === undefined) return;
+    this.#out.push({ kind: "relay-lossy", via: path.via, lossFraction: path.loss.fraction });
+  }
+
+  #periodOf(path: Path): Millis {
+    return path.to.kind === "relay" ? Math.min(this.#periodMs, RELAY_PERIOD_MS) : this.#periodMs;
+  }
+
   #runSize(now: Millis, path: Path): void {
     const { sizes, hasChanged } = path.size.take(now, path.rtt.timeoutMs());
     if (hasChanged) this.#writePath(path);
@@ -403,9 +426,9 @@ export class Paths {
     path.lastAckAt = now;
     if (path === this.#active && path.to.kind === "direct") this.#rounds.stop();
     path.schedule.setGaps(LIVE_GAPS_MS);
-    path.schedule.setPeriod(now, path === this.#active ? this.#periodMs : SPARE_PERIOD_MS);
+    path.schedule.setPeriod(now, path === this.#active ? this.#periodOf(path) : SPARE_PERIOD_MS);
     path.schedule.answered(now);
-    if (path !== this.#active) this.#choose(now);
+    if (path !== this.#active || path.loss.isLossy) this.#choose(now);
   }
 
   /** Active = the best good path; a silent active one stays until another works. */
@@ -418,9 +441,10 @@ export class Paths {
   }
 
   #activate(now: Millis, path: Path): void {
-    this.#active?.schedule.setPeriod(now, SPARE_PERIOD_MS);
+    const before = this.#active;
+    before?.schedule.setPeriod(now, SPARE_PERIOD_MS);
     this.#active = path;
-    path.schedule.setPeriod(now, this.#periodMs);
+    path.schedule.setPeriod(now, this.#periodOf(path));
     path.size.start(now);
     if (path.to.kind === "direct") {
       this.#rounds.stop();
@@ -428,6 +452,7 @@ export class Paths {
     }
     this.#command({ op: "path-active", session: this.#options.session, path: path.index });
     this.#out.push({ kind: "active" });
+    if (before?.to.kind === "relay" && before.loss.isLossy) this.#remove(now, before);
   }
 
   #tryCandidates(now: Millis, fresh?: SocketIndex): void {
@@ -511,4 +536,8 @@ export class Paths {
   #command(command: Extract<LinksOutput, { kind: "engine" }>["command"]): void {
     this.#out.push({ kind: "engine", command });
   }
+}
+
+function worksWell({ isGood, schedule, loss }: Path): boolean {
+  return isGood && schedule.misses === 0 && !loss.isLossy;
 }

@@ -7,6 +7,8 @@ const RESPONDER_HEAD_START_MS = 1_500;
 /** Searches for a relay that found none are repeated after 1, 2, 4 .. 60 s. */
 const FIRST_RELAY_RETRY_MS = 1_000;
 const LAST_RELAY_RETRY_MS = 60_000;
+/** A second relay is kept warm beside the one that works; the first packets come before it. */
+const SPARE_AFTER_MS = 1_000;
 /** A relay that a direct path replaced is kept this long, in case the path does not last. */
 const SPARE_RELAY_MS = 10_000;
 
@@ -36,8 +38,13 @@ export class RelayWish {
   }
 
   pathFound(now: Millis, isDirect: boolean): void {
-    this.#askAt = NEVER;
+    this.#askAt = isDirect ? NEVER : now + SPARE_AFTER_MS;
     this.#releaseAt = isDirect ? now + SPARE_RELAY_MS : NEVER;
+  }
+
+  /** One of the relays is gone, or serves badly. */
+  relayLost(now: Millis): void {
+    this.#askAt = Math.min(this.#askAt, now + DIRECT_HEAD_START_MS);
   }
 
   /** Answered by found or failed; should neither come, asked again. */

@@ -21,6 +21,7 @@ import { type LinkMessage, MAX_RELAYS, MAX_VISITED } from "../wire/link-messages
 import type { DropCounters } from "./drop-counters.ts";
 import type { LinkId } from "./link-types.ts";
 import { RateWindow } from "./rate-window.ts";
+import { AvoidedRelays, DEFAULT_RELAY_POLICY, type RelayPolicy } from "./relay-policy.ts";
 
 export const CIRCUIT_LIFE_MS: Millis = 30_000;
 export const REFRESH_MS: Millis = 10_000;
@@ -32,8 +33,11 @@ export const MAX_CIRCUITS = 16_384;
 const OPENS_PER_SECOND = 50;
 /** For an answer of the next node, and this much more for each relay that may follow it. */
 const ANSWER_MS = 500;
-/** What one circuit may carry through this node, in bytes per second: 100 Mbit/s. */
-const CIRCUIT_RATE = 12_500_000;
+/** Under a limit: circuits this node carries for others, of one link and in all. */
+export const MAX_CARRIED_PER_LINK = 64;
+export const MAX_CARRIED = 256;
+/** Circuits of our own to one peer: the one in use and a spare through another member. */
+const MAX_OWN_CIRCUITS = 2;
 const TOP_BIT = 0x8000_0000;
 
 type RelayOpen = Extract<LinkMessage, { type: "relay-open" }>;
@@ -42,6 +46,10 @@ type RelayOpen = Extract<LinkMessage, { type: "relay-open" }>;
 export interface DirectLink {
   readonly link: LinkId;
   readonly address: RingAddress;
+  /** The peer relays for nobody. */
+  readonly refuses?: boolean;
+  /** Round trip, dearer with loss; undefined counts as the dearest. */
+  readonly costMs?: number;
 }
 
 /** What the circuits must know of the links; asked anew each time. */
@@ -92,6 +100,8 @@ export interface RelaysOptions {
   readonly rng: Rng;
   readonly links: DirectLinks;
   readonly drops: DropCounters;
+  /** Default: DEFAULT_RELAY_POLICY. */
+  readonly policy?: RelayPolicy;
 }
 
 export class Relays {
@@ -101,9 +111,14 @@ export class Relays {
   /** Both legs of every circuit, by link and label. */
   readonly #byLeg = new Map<LinkId, Map<Label, Circuit>>();
   readonly #opens = new Map<LinkId, RateWindow>();
+  readonly #avoided = new AvoidedRelays();
+  readonly #policy: RelayPolicy;
+  /** Never later than the first circuit's: a walk over them all is made only when something is due. */
+  #nextAt: Millis = NEVER;
 
   constructor(options: RelaysOptions) {
     this.#options = options;
+    this.#policy = options.policy ?? DEFAULT_RELAY_POLICY;
   }
 
   get count(): number {
@@ -115,26 +130,32 @@ export class Relays {
   }
 
   deadline(): Millis {
-    let earliest = NEVER;
-    for (const circuit of this.#circuits) {
-      earliest = Math.min(earliest, circuit.expiresAt, circuit.refreshAt);
-    }
-    return earliest;
+    return this.#circuits.size === 0 ? NEVER : this.#nextAt;
   }
 
-  /** We want a way to `target`; one search or circuit of ours at a time. */
+  /** This node's own packets were dropped there: another relay is chosen if there is one. */
+  avoid(now: Millis, relay: RingAddress): void {
+    this.#avoided.avoid(now, relay);
+  }
+
+  /**
+   * We want a way to `target`: one search at a time, and no second circuit through a member that
+   * carries one already.
+   */
   open(now: Millis, target: RingAddress, hints: readonly RingAddress[]): void {
     const { self } = this.#options;
-    for (const circuit of this.#circuits) {
-      if (circuit.inward === undefined && circuit.target === target) return;
-    }
+    const own = [...this.#circuits].filter(
+      (circuit) => circuit.inward === undefined && circuit.target === target,
+    );
+    if (own.some(({ isOpen }) => !isOpen) || own.length >= MAX_OWN_CIRCUITS) return;
+    const used = this.endsOf(target).map(({ viaAddress }) => viaAddress);
     const circuit = this.#create({
       origin: self,
       target,
       hints,
       hopsLeft: MAX_RELAYS,
       inward: undefined,
-      visited: [self],
+      visited: [self, ...used],
     });
     if (circuit === undefined) this.#out.push({ kind: "failed", peer: target });
     else this.#search(now, circuit);
@@ -195,9 +216,14 @@ export class Relays {
   }
 
   timeout(now: Millis): void {
+    if (now < this.#nextAt) return;
     for (const circuit of [...this.#circuits]) {
       if (circuit.expiresAt <= now) this.#expire(now, circuit);
       else if (circuit.refreshAt <= now) this.#refresh(now, circuit, circuit);
+    }
+    this.#nextAt = NEVER;
+    for (const { expiresAt, refreshAt } of this.#circuits) {
+      this.#nextAt = Math.min(this.#nextAt, expiresAt, refreshAt);
     }
   }
 
@@ -211,7 +237,7 @@ export class Relays {
     const inward = { link: from.link, address: from.address, label: message.label };
     const isDirect = links.directLinks().some(({ link }) => link === from.link);
     const circuit =
-      isDirect && this.#isAdmitted(now, from.link)
+      isDirect && this.#isAdmitted(now, from.link) && this.#isAllowed(message.target, from.link)
         ? this.#create({ ...message, inward, visited: [...message.visited] })
         : undefined;
     if (circuit === undefined) {
@@ -226,6 +252,22 @@ export class Relays {
     const isWithin = window.add(now) <= OPENS_PER_SECOND;
     if (!isWithin) this.#options.drops.count("rate-limited");
     return isWithin;
+  }
+
+  /** Circuits that end here are our own business; others' are a favour. */
+  #isAllowed(target: RingAddress, link: LinkId): boolean {
+    if (target === this.#options.self || this.#policy.kind === "members") return true;
+    const isWithin = this.#policy.kind === "limit" && this.#isWithinLimit(link);
+    if (!isWithin) this.#options.drops.count("relay-refused");
+    return isWithin;
+  }
+
+  #isWithinLimit(link: LinkId): boolean {
+    const isCarried = ({ inward, target }: Circuit) =>
+      inward !== undefined && target !== this.#options.self;
+    const carried = [...this.#circuits].filter(isCarried);
+    const ofLink = carried.filter(({ inward }) => inward?.link === link);
+    return carried.length < MAX_CARRIED && ofLink.length < MAX_CARRIED_PER_LINK;
   }
 
   #create(
@@ -256,7 +298,7 @@ export class Relays {
 
   /** Ask the next neighbour, or report that there is none. */
   #search(now: Millis, circuit: Circuit): void {
-    const next = this.#nextHop(circuit);
+    const next = this.#nextHop(now, circuit);
     const label = next && this.#drawLabel(next);
     if (next === undefined || label === undefined) return this.#fail(circuit);
     circuit.outward = { ...next, label };
@@ -264,13 +306,14 @@ export class Relays {
     if (!circuit.visited.includes(next.address)) circuit.visited.push(next.address);
     const hopsLeft = Math.max(0, circuit.hopsLeft - 1);
     circuit.expiresAt = now + ANSWER_MS * (1 + hopsLeft);
+    this.#nextAt = Math.min(this.#nextAt, circuit.expiresAt);
     const { origin, target, hints } = circuit;
     const visited = circuit.visited.slice(0, MAX_VISITED);
     this.#send(next.link, { type: "relay-open", label, hopsLeft, origin, target, visited, hints });
   }
 
-  /** The target itself, else a hinted neighbour of it, else the one nearest to it on the ring. */
-  #nextHop(circuit: Circuit): DirectLink | undefined {
+  /** The target itself, else the cheapest hinted neighbour of it, else the one nearest to it. */
+  #nextHop(now: Millis, circuit: Circuit): DirectLink | undefined {
     const { origin, target, hints, visited, inward } = circuit;
     if (visited.length >= MAX_VISITED) return undefined;
     const links = this.#options.links
@@ -280,9 +323,16 @@ export class Relays {
     // The origin asks for a relay because its own link to the target has no way.
     if (direct !== undefined && inward !== undefined && !visited.includes(target)) return direct;
     if (circuit.hopsLeft === 0) return undefined;
-    const open = links.filter(({ address }) => address !== target && !visited.includes(address));
-    const hinted = open.filter(({ address }) => hints.includes(address));
-    return nearest(target, hinted.length > 0 ? hinted : open);
+    const open = links.filter(
+      ({ address, refuses }) =>
+        address !== target && refuses !== true && !visited.includes(address),
+    );
+    // Only who uses a relay knows how it serves; for others' circuits nobody is avoided.
+    const trusted =
+      inward === undefined ? open.filter(({ address }) => !this.#avoided.has(now, address)) : open;
+    const choice = trusted.length > 0 ? trusted : open;
+    const hinted = choice.filter(({ address }) => hints.includes(address));
+    return hinted.length > 0 ? cheapest(hinted) : nearest(target, choice);
   }
 
   #drawLabel(next: DirectLink): Label | undefined {
@@ -299,14 +349,13 @@ export class Relays {
   #establish(now: Millis, circuit: Circuit): void {
     const { inward, outward } = circuit;
     circuit.isOpen = true;
-    circuit.expiresAt = now + CIRCUIT_LIFE_MS;
+    this.#prolong(now, circuit);
     if (inward !== undefined && outward !== undefined) {
       this.#writeLabel(inward, outward);
       this.#writeLabel(outward, inward);
     } else {
       const leg = inward ?? outward;
       if (leg !== undefined) this.#writeLabel(leg, undefined);
-      if (inward === undefined) circuit.refreshAt = now + REFRESH_MS;
     }
     if (inward !== undefined) this.#send(inward.link, { type: "relay-ok", label: inward.label });
     const end = this.#endOf(circuit);
@@ -316,13 +365,18 @@ export class Relays {
   /** A repeated relay-open: the circuit lives on; a target or relay that knows it says nothing. */
   #refresh(now: Millis, circuit: Circuit, from: { readonly origin: RingAddress }): void {
     if (!circuit.isOpen || circuit.origin !== from.origin) return;
-    circuit.expiresAt = now + CIRCUIT_LIFE_MS;
-    if (circuit.inward === undefined) circuit.refreshAt = now + REFRESH_MS;
+    this.#prolong(now, circuit);
     const { outward, origin, target } = circuit;
     if (outward === undefined) return;
     const label = outward.label;
     const nothing = { hopsLeft: 0, visited: [], hints: [] };
     this.#send(outward.link, { type: "relay-open", label, origin, target, ...nothing });
+  }
+
+  #prolong(now: Millis, circuit: Circuit): void {
+    circuit.expiresAt = now + CIRCUIT_LIFE_MS;
+    if (circuit.inward === undefined) circuit.refreshAt = now + REFRESH_MS;
+    this.#nextAt = Math.min(this.#nextAt, circuit.expiresAt, circuit.refreshAt);
   }
 
   #expire(now: Millis, circuit: Circuit): void {
@@ -400,6 +454,7 @@ export class Relays {
   }
 
   #writeLabel(from: Leg, to: Leg | undefined): void {
+    const limit = this.#policy;
     const target = to === undefined ? "ends-here" : { session: to.link, label: to.label };
     this.#out.push({
       kind: "engine",
@@ -408,7 +463,7 @@ export class Relays {
         ingress: from.link,
         label: from.label,
         to: target,
-        rateLimit: to === undefined ? 0 : CIRCUIT_RATE,
+        rateLimit: to !== undefined && limit.kind === "limit" ? limit.bytesPerSecond : 0,
       },
     });
   }
@@ -416,6 +471,15 @@ export class Relays {
   #send(link: LinkId, message: LinkMessage): void {
     this.#out.push({ kind: "send", link, message });
   }
+}
+
+function cheapest(links: readonly DirectLink[]): DirectLink | undefined {
+  const costOf = ({ costMs = Number.POSITIVE_INFINITY }: DirectLink) => costMs;
+  let best: DirectLink | undefined;
+  for (const link of links) {
+    if (best === undefined || costOf(link) < costOf(best)) best = link;
+  }
+  return best;
 }
 
 function nearest(target: RingAddress, links: readonly DirectLink[]): DirectLink | undefined {

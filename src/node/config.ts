@@ -3,6 +3,7 @@ import type { EngineCommand, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import type { Endpoint, Ip, IpFamily, Mac, Subnet } from "../base/net.ts";
 import type { SavedLease } from "../lease/leases.ts";
+import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { AddressMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
@@ -34,6 +35,8 @@ export interface NodeConfig {
   /** As bound, one for each of them; the wildcard address stands for every one of its family. */
   readonly bound: readonly Endpoint[];
   readonly stun: StunMode;
+  /** What this node relays for others; default: DEFAULT_RELAY_POLICY. */
+  readonly relay?: RelayPolicy;
   /** The processor has AES instructions. */
   readonly hasAes: boolean;
   readonly bootstrap: readonly Endpoint[];

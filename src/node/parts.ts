@@ -52,6 +52,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       digest: config.digest,
       sockets: config.sockets,
       hasAes: config.hasAes,
+      ...(config.relay === undefined ? {} : { relay: config.relay }),
     }),
     stun: new Stun({
       mode: config.stun,

@@ -22,6 +22,7 @@ import {
   type LinksOutput,
   type LinkView,
 } from "../../src/link/links.ts";
+import type { RelayPolicy } from "../../src/link/relay-policy.ts";
 import { suite } from "../support/suite.ts";
 import type { NatBox } from "./nat-box.ts";
 
@@ -197,6 +198,7 @@ export interface NodeOptions {
   readonly network?: Uint8Array;
   readonly locals?: readonly Endpoint[];
   readonly hasAes?: boolean;
+  readonly relay?: RelayPolicy;
   /** The router it is behind; its own addresses are inside ones then. */
   nat?: NatBox;
 }
@@ -270,6 +272,7 @@ export class TestNode {
       digest: new Uint8Array(32),
       sockets: [4],
       hasAes: options.hasAes ?? false,
+      ...(options.relay && { relay: options.relay }),
     });
     this.input({ kind: "wall", wallSeconds: 1_800_000_000 });
     this.input({ kind: "local-endpoints", endpoints: options.locals ?? [endpoint] });

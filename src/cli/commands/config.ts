@@ -5,6 +5,7 @@ import { KEY_NAMES, type Key } from "../../agent/config-schema.ts";
 import { strayVariables } from "../../agent/config-source.ts";
 import { durationText } from "../../agent/duration.ts";
 import { hostPortText } from "../../agent/host-port.ts";
+import { relayText } from "../../agent/relay-setting.ts";
 import { subnetText } from "../../base/net.ts";
 import { type Command, type CommandContext, flagArg, textArg } from "../command.ts";
 import { addKeyOptions, configSources, outputOptions, selectNetwork } from "../options.ts";
@@ -83,6 +84,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     address: config.addressMode,
     ip: config.ip,
     cipher: config.cipher,
+    relay: relayText(config.relay),
     stun: config.stun,
     stun_servers: config.stunServers.map(hostPortText),
     metrics: config.metricsPort,

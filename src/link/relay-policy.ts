@@ -1,0 +1,47 @@
+import type { RingAddress } from "../base/ring-address.ts";
+import type { Millis } from "../base/time.ts";
+
+/** What this member does for others that cannot reach each other. */
+export type RelayPolicy =
+  | { readonly kind: "off" }
+  /** Any member, as fast as it goes. */
+  | { readonly kind: "members" }
+  /** Any member; what one circuit may carry each way. */
+  | { readonly kind: "limit"; readonly bytesPerSecond: number };
+
+/** 100 Mbit/s: a relayed desktop or backup runs well, a volunteer's line is not eaten up. */
+export const DEFAULT_RELAY_POLICY: RelayPolicy = { kind: "limit", bytesPerSecond: 12_500_000 };
+
+/** In the handshake's capabilities: the sender relays for nobody. */
+export const CAPABILITY_NO_RELAY = 1;
+
+/** Own evidence is forgotten after this long: machines and lines get better. */
+const AVOID_MS: Millis = 600_000;
+/** Relays that served this node badly: more than it ever tries within that time. */
+const MAX_AVOIDED = 256;
+/** Cost of a relay whose round trip is not known yet. */
+const UNKNOWN_RTT_MS = 1_000;
+
+/** What a relay costs: its round trip, made dearer by what is lost on the way to it. */
+export function relayCostMs(rttMs: number | undefined, lossFraction: number): number {
+  const kept = Math.max(0.1, 1 - lossFraction);
+  return (rttMs ?? UNKNOWN_RTT_MS) / (kept * kept);
+}
+
+/** Relays convicted on this node's own evidence; what others say of a relay counts nothing. */
+export class AvoidedRelays {
+  readonly #until = new Map<RingAddress, Millis>();
+
+  avoid(now: Millis, relay: RingAddress): void {
+    this.#until.delete(relay);
+    this.#until.set(relay, now + AVOID_MS);
+    for (const oldest of this.#until.keys()) {
+      if (this.#until.size <= MAX_AVOIDED) break;
+      this.#until.delete(oldest);
+    }
+  }
+
+  has(now: Millis, relay: RingAddress): boolean {
+    return now < (this.#until.get(relay) ?? Number.NEGATIVE_INFINITY);
+  }
+}
