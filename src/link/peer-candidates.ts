@@ -1,38 +1,49 @@
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
 import { isSensibleCandidate } from "./candidate-filter.ts";
 
-/** The peer's candidates and the addresses it was seen at. */
-const MAX_CANDIDATES_KEPT = 16;
+/** Addresses a peer was seen at, besides those it tells: the last ones and one of each network it has. */
+const MAX_SEEN = 4;
 
 /** Where a peer may be found: the next one to try first. */
 export class PeerCandidates {
-  #items: readonly Endpoint[] = [];
+  #told: readonly Endpoint[] = [];
+  #seen: readonly Endpoint[] = [];
+  #order: readonly Endpoint[] = [];
 
   /** A copy: the caller may keep and postpone while it walks. */
   all(): readonly Endpoint[] {
-    return this.#items;
+    return this.#order;
   }
 
-  /** The peer's own word, best first: those come before what was known. True when there is news. */
+  /** The peer's own word, best first; it replaces what was told before. True when there is news. */
   learn(told: readonly Endpoint[]): boolean {
-    const sensible = told.filter(isSensibleCandidate);
-    const isNews = sensible.some((endpoint) => !isAmong(this.#items, endpoint));
-    const rest = this.#items.filter((endpoint) => !isAmong(sensible, endpoint));
-    this.#items = [...sensible, ...rest].slice(0, MAX_CANDIDATES_KEPT);
-    return isNews;
+    const before = this.#order;
+    this.#told = told.filter(isSensibleCandidate);
+    this.#arrange();
+    return this.#told.some((endpoint) => !isAmong(before, endpoint));
   }
 
   /** The peer was seen there. */
   keep(endpoint: Endpoint): void {
-    if (!isAmong(this.#items, endpoint)) this.learn([endpoint]);
+    this.#seen = [endpoint, ...without(this.#seen, endpoint)].slice(0, MAX_SEEN);
+    this.#arrange();
   }
 
   /** It was tried: the others get their turn before it. */
   postpone(endpoint: Endpoint): void {
-    this.#items = [...this.#items.filter((other) => !sameEndpoint(other, endpoint)), endpoint];
+    this.#order = [...without(this.#order, endpoint), endpoint];
+  }
+
+  #arrange(): void {
+    const seen = this.#seen.filter((endpoint) => !isAmong(this.#told, endpoint));
+    this.#order = [...this.#told, ...seen];
   }
 }
 
 function isAmong(endpoints: readonly Endpoint[], endpoint: Endpoint): boolean {
   return endpoints.some((known) => sameEndpoint(known, endpoint));
+}
+
+function without(endpoints: readonly Endpoint[], endpoint: Endpoint): Endpoint[] {
+  return endpoints.filter((other) => !sameEndpoint(other, endpoint));
 }

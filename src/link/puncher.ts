@@ -1,13 +1,13 @@
 /**
  * Rounds of hole punching: both sides of a pair that talks through a relay agree on a moment and try
- * one another's candidates then, the caller from a fresh port.
+ * one another's candidates then, each from a fresh port.
  *
- *      caller    preparing --fresh port seen by witnesses--> told --the peer's answer--> try now
- *      called    (preparing -->) tell candidates, half a round trip later: try
+ *      caller    preparing --fresh port seen by witnesses--> told --the peer's answer--> try
+ *      called    preparing --fresh port seen by witnesses--> waiting --half a round trip--> try
  *
- * A fresh port each round: a probe that met an unguarded NAT too early spoilt the pair of ports of the
- * round before (the NAT took it for a connection of its own). Witnesses are peers with a direct path: a
- * probe from the fresh port shows them where its NAT maps it.
+ * Fresh ports each round: a probe that met an unguarded NAT too early spoilt the ports of the round
+ * before (the NAT took it for a connection of its own, and maps that inside port otherwise from then
+ * on). Witnesses are peers with a direct path: a probe from the fresh port shows them where it is mapped.
  */
 import type { EngineCommand, SocketIndex } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
@@ -35,6 +35,7 @@ type Phase =
 
 interface Punch {
   readonly link: LinkId;
+  readonly isCaller: boolean;
   socket: SocketIndex | undefined;
   /** Where witnesses saw the socket. */
   readonly seen: Endpoint[];
@@ -95,13 +96,7 @@ export class Puncher {
 
   /** A round of this link is due on our side. */
   call(now: Millis, link: LinkId): void {
-    if (this.#punches.has(link) || this.#punches.size >= MAX_PUNCHES) return;
-    const socket = this.#openFor(link);
-    const phase: Phase = { kind: "preparing", until: now + WITNESS_MS, awaited: WITNESSES };
-    const punch: Punch = { link, socket, seen: [], phase };
-    this.#punches.set(link, punch);
-    if (socket === undefined) this.#tell(now, punch);
-    else this.#out.push({ kind: "ask", link, socket, count: WITNESSES });
+    if (!this.#punches.has(link)) this.#prepare(now, link, true);
   }
 
   /** So many witnesses were asked for this link. */
@@ -115,16 +110,12 @@ export class Puncher {
   /** The peer told its candidates. @param wantsAnswer it calls a round */
   told(now: Millis, link: LinkId, wantsAnswer: boolean): void {
     const punch = this.#punches.get(link);
-    if (!wantsAnswer) {
-      if (punch?.phase.kind === "told") this.#start(punch);
-      return;
+    if (wantsAnswer && punch === undefined) return this.#prepare(now, link, false);
+    // Both called at once: what the peer told is what was waited for.
+    if (punch?.isCaller === true && punch.phase.kind === "told") {
+      if (wantsAnswer) this.#out.push({ kind: "tell", link, first: punch.seen, answer: false });
+      this.#start(punch);
     }
-    this.#out.push({ kind: "tell", link, first: punch?.seen ?? [], answer: false });
-    if (punch !== undefined) return;
-    // The caller hears of it half a round trip from now, and begins then.
-    const until = now + (this.#options.links.rttMs(link) ?? 0) / 2;
-    const phase: Phase = { kind: "waiting", until };
-    this.#punches.set(link, { link, socket: undefined, seen: [], phase });
   }
 
   /** A witness saw our socket there. */
@@ -159,11 +150,26 @@ export class Puncher {
     }
   }
 
+  #prepare(now: Millis, link: LinkId, isCaller: boolean): void {
+    if (this.#punches.size >= MAX_PUNCHES) return;
+    const socket = this.#openFor(link);
+    const phase: Phase = { kind: "preparing", until: now + WITNESS_MS, awaited: WITNESSES };
+    const punch: Punch = { link, isCaller, socket, seen: [], phase };
+    this.#punches.set(link, punch);
+    if (socket === undefined) this.#tell(now, punch);
+    else this.#out.push({ kind: "ask", link, socket, count: WITNESSES });
+  }
+
   #tell(now: Millis, punch: Punch): void {
+    const { link, isCaller, seen } = punch;
     // Where nobody saw the fresh port it cannot be told either.
-    if (punch.seen.length === 0) this.#dropSocket(punch);
-    punch.phase = { kind: "told", until: now + TOLD_MS };
-    this.#out.push({ kind: "tell", link: punch.link, first: punch.seen, answer: true });
+    if (seen.length === 0) this.#dropSocket(punch);
+    // The caller hears of our answer half a round trip from now, and begins then.
+    const halfWayMs = (this.#options.links.rttMs(link) ?? 0) / 2;
+    punch.phase = isCaller
+      ? { kind: "told", until: now + TOLD_MS }
+      : { kind: "waiting", until: now + halfWayMs };
+    this.#out.push({ kind: "tell", link, first: seen, answer: isCaller });
   }
 
   #start({ link, socket }: Punch): void {

@@ -117,7 +117,8 @@ export class NatBox {
 
   #portFor(inside: Endpoint, remote: Endpoint): number {
     const { mapping, allocation } = this.#options;
-    const reusable = this.#live().find(
+    // The newest one, as Linux may do it: a spoilt mapping serves further destinations too.
+    const reusable = this.#live().findLast(
       (flow) =>
         sameEndpoint(flow.inside, inside) &&
         (mapping === EI || (mapping === "address" && flow.remote.ip === remote.ip)),

@@ -28,11 +28,12 @@ describe("a candidate", () => {
     const candidates = new PeerCandidates();
     expect(candidates.learn([a, b] as never)).toBe(true);
     expect(candidates.learn([b] as never)).toBe(false);
-    expect(candidates.all()).toEqual([b, a]);
-    candidates.postpone(b as never);
-    expect(candidates.all()).toEqual([a, b]);
+    expect(candidates.all()).toEqual([b]);
     candidates.keep(c as never);
-    expect(candidates.all()).toEqual([c, a, b]);
+    candidates.learn([b, a] as never);
+    expect(candidates.all()).toEqual([b, a, c]);
+    candidates.postpone(b as never);
+    expect(candidates.all()).toEqual([a, c, b]);
   });
 });
 
