@@ -286,6 +286,7 @@ export class Agent {
       },
       hasPeers: () => (this.#running?.node.status(this.#tools.now()).peers.length ?? 0) > 0,
       onLocal: (endpoints) => {
+        if (this.#ended) return;
         this.#input({ kind: "local-endpoints", endpoints });
         // Another network may have another resolver, and members that did not answer may do so from here.
         void this.lookUpNames();

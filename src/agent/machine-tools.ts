@@ -6,7 +6,6 @@ import { EngineOpenError, type OpenErrorCode, openNativeEngine } from "../io/eng
 import { defaultGateway } from "../io/gateway.ts";
 import { HostInterface } from "../io/interface.ts";
 import { openLanSocket } from "../io/lan-socket.ts";
-import { MainlineDht } from "../io/mainline-dht.ts";
 import { watchNetwork } from "../io/network-watch.ts";
 import { OsRng } from "../io/os-rng.ts";
 import { Node } from "../node/node.ts";
@@ -41,7 +40,11 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     openLanSocket,
     mappingClients: mappingClients(rng),
     defaultGateway,
-    openMainline: (options) => new MainlineDht(options),
+    // Few use it: it is loaded only then.
+    openMainline: async (options) => {
+      const { MainlineDht } = await import("../io/mainline-dht.ts");
+      return new MainlineDht(options);
+    },
     watchNetwork,
     resolver: systemResolver,
   };

@@ -43,7 +43,7 @@ export interface SurroundingsTools {
   readonly mappingClients: MappingClients;
   readonly defaultGateway: () => Gateway | undefined;
   readonly wallMs: () => number;
-  readonly openMainline: (options: MainlineOptions) => OpenedMainline;
+  readonly openMainline: (options: MainlineOptions) => Promise<OpenedMainline>;
   /** undefined where the kernel does not tell of changes. */
   readonly watchNetwork: (onChange: () => void) => NetworkWatch | undefined;
 }
@@ -67,6 +67,9 @@ export interface SurroundingsOptions {
   readonly onFound: (endpoints: readonly Endpoint[]) => void;
 }
 
+/** Joining comes first: a search for a router by UPnP takes a good part of a small processor. */
+const MAPPING_AFTER_MS = 3_000;
+
 /** In the order in which they are asked. */
 const SOURCES = ["names", "lan", "mainline"] as const;
 type Source = (typeof SOURCES)[number];
@@ -81,6 +84,8 @@ export class Surroundings {
   readonly #places = new Map<Source, readonly Endpoint[]>();
   #local: readonly Endpoint[];
   #mapped: Endpoint | undefined;
+  #mapping: NodeJS.Timeout | undefined;
+  #isClosed = false;
   #interfaces: readonly LanInterface[] = [];
 
   constructor(options: SurroundingsOptions) {
@@ -103,9 +108,10 @@ export class Surroundings {
       this.#options.tools.log.warn({}, "no rtnetlink: changes of addresses are noticed late");
     }
     this.#searchLan();
-    this.#mapper?.look(this.#byInterface());
+    const askRouter = (): void => this.#mapper?.look(this.#byInterface());
+    this.#mapping = setTimeout(askRouter, MAPPING_AFTER_MS);
     if (this.#options.config.bootstrap.some(({ kind }) => kind === "mainline")) {
-      this.#startMainline();
+      void this.#startMainline();
     }
   }
 
@@ -141,21 +147,25 @@ export class Surroundings {
 
   /** Ends everything at once; resolves when the router was told too. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#mapping);
     this.#watch?.close();
     this.#lan?.close();
     this.#mainline?.close();
     await this.#mapper?.stop();
   }
 
-  #startMainline(): void {
+  async #startMainline(): Promise<void> {
     const { config, tools, send, hasPeers } = this.#options;
     const nodes = config.mainlineNodes.map(hostPortText);
-    this.#dht = tools.openMainline({ nodes, now: tools.now, send });
+    const dht = await tools.openMainline({ nodes, now: tools.now, send });
+    if (this.#isClosed) return dht.close();
+    this.#dht = dht;
     this.#mainline = new MainlineFinder({
       ...tools,
       hasPeers,
       networkKey: config.networkKey,
-      mainline: this.#dht,
+      mainline: dht,
       onFound: (endpoints) => {
         this.#places.set("mainline", endpoints);
         this.#tell();

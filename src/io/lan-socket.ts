@@ -97,10 +97,10 @@ export class LanSocket {
   async #openSender(family: IpFamily, one: LanSocketInterface): Promise<void> {
     const socket = await this.#bind(family, 0);
     if (socket === undefined) return;
+    this.#senders.set(`${one.name} ${family}`, socket);
     this.#try(`multicast on ${one.name}`, () => {
       socket.setMulticastInterface(localName(family, one));
       socket.setMulticastTTL(HOPS);
-      this.#senders.set(`${one.name} ${family}`, socket);
     });
   }
 
@@ -115,11 +115,17 @@ export class LanSocket {
     socket.unref();
     socket.on("message", (bytes, from) => this.#receive(bytes, from));
     return new Promise((resolve) => {
-      socket.on("error", (error) => {
+      const refused = (error: Error): void => {
         this.#options.onProblem(`UDP port ${port}`, error);
+        socket.close();
         resolve(undefined);
+      };
+      socket.once("error", refused);
+      socket.bind(port, () => {
+        socket.off("error", refused);
+        socket.on("error", (error) => this.#options.onProblem(`UDP port ${port}`, error));
+        resolve(socket);
       });
-      socket.bind(port, () => resolve(socket));
     });
   }
 

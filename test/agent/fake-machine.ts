@@ -238,7 +238,7 @@ export class FakeMachine {
       hostAddresses: () => this.addresses,
       mappingClients: this.mappingClients,
       defaultGateway: () => this.gateway,
-      openMainline: (options) => {
+      openMainline: async (options) => {
         this.mainline = options;
         return {
           lookup: async () => this.mainlinePeers,

@@ -54,6 +54,22 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     expect(await b.status()).toMatchObject({ peers: [{ name: "a", link: "direct" }] });
   });
 
+  it("two that start at the same moment join within 3 s", async () => {
+    const file = join(cluster.lab.folder, "pair.yaml");
+    writeClusterFile(file, { bootstraps: 0 });
+    const pair = [];
+    for (const name of ["d", "e"]) pair.push(new Agent(await cluster.lab.addSite(name), file));
+    for (const agent of pair) agent.start();
+    for (const agent of pair) {
+      const joined = async () => agent.logLines().some((line) => line.msg === "ring-joined");
+      await agent.explain(() => eventually("the ring is joined", joined, 20_000));
+      const tookMs = between(agent, started, (line) => line.msg === "ring-joined");
+      figure(`lan: ${agent.name} of two at once is on the ring after ${tookMs} ms`);
+      expect(tookMs).toBeLessThan(3_000);
+    }
+    for (const agent of pair) await agent.stop();
+  });
+
   it("another network on the same switch is not joined and learns nothing", async () => {
     const file = join(cluster.lab.folder, "foreign.yaml");
     writeClusterFile(file, { bootstraps: 0 });

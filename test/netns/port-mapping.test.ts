@@ -1,6 +1,6 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { Agent } from "../../lab/agent.ts";
 import type { Site } from "../../lab/lab.ts";
 import { NatBox } from "../../lab/nat-box.ts";
@@ -33,6 +33,12 @@ describeWhere(TITLE, kernelNeeds("miniupnpd"), () => {
     // the peer knows nothing but the router's outside address
     peer = await cluster.addAgent("b", { flags: ["--bootstrap", `${OUTSIDE}:7117`] });
     await peer.site.run(["ip", "addr", "add", `${PEER}/24`, "dev", "eth0"]);
+  });
+  // The next test begins without remembered peers: they would be asked from the inside.
+  afterEach(async () => {
+    await Promise.all([inside.stopAll(), peer.stop(), box.machine.stopAll()]);
+    for (const site of [inside, peer.site])
+      rmSync(join(site.folder, "state/kernel/state.json"), { force: true });
   });
   afterAll(() => cluster?.remove());
 
