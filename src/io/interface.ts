@@ -79,13 +79,12 @@ export class HostInterface {
         (address) => address !== wanted && subnetContains(range, address.split("/")[0] ?? ""),
       );
       let result: IpResult = { ok: true, stdout: "" };
-      if (!present.includes(wanted)) {
-        result = await this.#run(["addr", "replace", wanted, "brd", "+", "dev", this.name]);
-      }
+      // The old ones first: the kernel takes younger addresses of a network away with the oldest.
       for (const address of old) {
         if (result.ok) result = await this.#run(["addr", "del", address, "dev", this.name]);
       }
-      return result;
+      if (!result.ok || (present.includes(wanted) && old.length === 0)) return result;
+      return this.#run(["addr", "replace", wanted, "brd", "+", "dev", this.name]);
     });
   }
 

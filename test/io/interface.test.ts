@@ -21,7 +21,15 @@ function fakeIp(addresses: string[]) {
     commands.push(line);
     const [, verb, address = ""] = args;
     if (verb === "replace") addresses.push(address);
-    if (verb === "del") addresses.splice(addresses.indexOf(address), 1);
+    // as the kernel does: the oldest of a network takes the younger ones with it
+    const at = addresses.indexOf(address);
+    const network = address.split(".")[0] ?? "";
+    const isOldest = addresses.findIndex((one) => one.startsWith(network)) === at;
+    if (verb === "del" && !isOldest) addresses.splice(at, 1);
+    else if (verb === "del") {
+      const rest = addresses.filter((one) => !one.startsWith(network));
+      addresses.splice(0, addresses.length, ...rest);
+    }
     return { ok: true, stdout: "" };
   };
   return { run, commands, addresses };
