@@ -15,6 +15,8 @@ import { parseRelay } from "./relay-setting.ts";
 
 export type AddressMode = "auto" | "dhcp" | "static";
 export type PortMapping = "auto" | "off";
+/** Where TLS streams are accepted: auto = TCP 443 if that can be had. */
+export type StreamPort = "auto" | "off" | number;
 export type Switch = "on" | "off";
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug" | "trace";
 
@@ -119,6 +121,11 @@ function parseMtu(text: string): "auto" | number | Refusal {
   return new Refusal(`${quote(text)} must be auto or a number from ${MIN_MTU} to ${MAX_MTU}`);
 }
 
+function parseStream(text: string): StreamPort | Refusal {
+  if (text === "auto" || text === "off") return text;
+  return parsePort(text, 1) ?? new Refusal(`${quote(text)} must be auto, off or a TCP port`);
+}
+
 function parseDomain(text: string): string | Refusal {
   const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
   const domain = text.toLowerCase().replace(/\.$/, "");
@@ -187,6 +194,7 @@ const nodeFields = {
   relay: scalar(parseRelayText).optional(),
   stun: oneOf<StunMode>("members", "anyone", "off").optional(),
   stun_servers: list(MAX_STUN_SERVERS, (text) => parseHostPort(text, STUN_PORT)).optional(),
+  stream: scalar(parseStream).optional(),
 };
 
 export const nodeSchema = z.strictObject(nodeFields);
@@ -305,6 +313,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     fallback: undefined,
     shared: false,
     meaning: "STUN servers to ask besides members, host or host:port each",
+  },
+  stream: {
+    fallback: "auto",
+    shared: false,
+    meaning: "TLS where UDP is blocked: auto (accept on TCP 443), a port, or off",
   },
   metrics: {
     fallback: "off",

@@ -34,6 +34,7 @@ import {
   NODE_KEY_NAMES,
   nodeSchema,
   type PortMapping,
+  type StreamPort,
   type Switch,
 } from "./config-schema.ts";
 import {
@@ -78,6 +79,7 @@ export interface Config {
   readonly relay: RelayPolicy;
   readonly stun: StunMode;
   readonly stunServers: readonly HostPort[];
+  readonly stream: StreamPort;
   readonly metricsPort: number | "off";
   readonly log: LogLevel;
   readonly stateDir: string;
@@ -272,6 +274,7 @@ class Merge {
       relay: values.relay ?? DEFAULT_RELAY_POLICY,
       stun: values.stun ?? "members",
       stunServers: values.stun_servers ?? [],
+      stream: values.stream ?? "auto",
       metricsPort: values.metrics ?? "off",
       log: values.log ?? "info",
       stateDir: values.state_dir ?? folders.stateDir,

@@ -12,6 +12,8 @@ import { sharedDigest } from "./shared-digest.ts";
  * little room for tunnels of others.
  */
 export const AUTO_MTU = 1_390;
+/** The port that networks without UDP let out. */
+const HTTPS_PORT = 443;
 
 export interface PlanFacts {
   readonly seed: Uint8Array;
@@ -48,6 +50,11 @@ export function tapMac(suite: CryptoSuite, seed: Uint8Array): Mac {
   return macFromBytes(mac);
 }
 
+function streamsOf({ stream }: Config): Pick<NodeConfig, "streams"> {
+  if (stream === "off") return {};
+  return { streams: { listen: stream === "auto" ? HTTPS_PORT : stream, proxy: undefined } };
+}
+
 export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): NodeConfig {
   const digest = sharedDigest((length, message) => suite.blake2b(length, message), config);
   return {
@@ -68,6 +75,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     bound: facts.bound,
     relay: config.relay,
     stun: config.stun,
+    ...streamsOf(config),
     hasAes: config.cipher === "auto" ? facts.hasAes : config.cipher === "aes256gcm",
     bootstrap: facts.bootstrap,
     searchesNearby: config.lan === "on",

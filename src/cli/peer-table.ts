@@ -45,7 +45,7 @@ const COLUMNS: readonly Column<Row>[] = [
     (peer) => (peer.link === "connecting" ? "connecting" : "online"),
   ),
   column("LINK", () => "self", linkText),
-  column("PROTO", none, (peer) => (peer.link === "direct" ? "udp" : undefined)),
+  column("PROTO", none, (peer) => peer.transport),
   column(
     "ENDPOINT",
     (status) => status.listen[0],

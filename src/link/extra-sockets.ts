@@ -1,5 +1,6 @@
-import { ENGINE_LIMITS, type EngineCommand, type SocketIndex } from "../base/engine.ts";
+import type { EngineCommand, SocketIndex } from "../base/engine.ts";
 import type { IpFamily } from "../base/net.ts";
+import { FIRST_STREAM } from "./stream-sockets.ts";
 
 /**
  * Indexes of sockets and streams that the core opens, each with its owner. Indexes go round, so that
@@ -30,7 +31,7 @@ export class ExtraSockets<Owner> {
 
   /** Undefined when all are in use. */
   take(owner: Owner): SocketIndex | undefined {
-    const { acceptedStreams: end } = ENGINE_LIMITS;
+    const end = FIRST_STREAM;
     for (let tries = end - this.#first; tries > 0; tries--) {
       const socket = this.#next;
       this.#next = socket + 1 < end ? socket + 1 : this.#first;

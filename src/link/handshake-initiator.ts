@@ -293,7 +293,9 @@ export class HandshakeInitiator {
 
   #sendMessage1(attempt: Attempt, endpoint: Endpoint): void {
     const bytes = this.#message1(attempt, attempt.cookies.get(endpointText(endpoint)));
-    const socket = socketFor(endpoint, this.#sockets);
+    const { to } = attempt.request;
+    const stream = to.kind === "endpoint" ? to.stream : undefined;
+    const socket = stream ?? socketFor(endpoint, this.#sockets);
     if (socket === undefined) return;
     this.#out.push({ kind: "send", channel: { kind: "socket", socket, endpoint }, bytes });
   }
@@ -368,6 +370,8 @@ function endpointsOf(to: ConnectTarget): Endpoint[] {
 }
 
 function isSameTarget(a: ConnectTarget, b: ConnectTarget): boolean {
-  if (a.kind === "endpoint") return b.kind === "endpoint" && sameEndpoint(a.endpoint, b.endpoint);
+  if (a.kind === "endpoint") {
+    return b.kind === "endpoint" && a.stream === b.stream && sameEndpoint(a.endpoint, b.endpoint);
+  }
   return b.kind === "address" && a.address === b.address;
 }

@@ -1,6 +1,7 @@
 /** What the links do of their own accord, as events for people. */
+import type { SocketFailure } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
-import { endpointText } from "../base/net.ts";
+import { type Endpoint, endpointText } from "../base/net.ts";
 import { addressText } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { PathView, PeerInfo } from "./link-types.ts";
@@ -63,6 +64,26 @@ export function relayConvicted(peer: PeerInfo, loss: RelayLoss): CoreEvent {
     action: "looking for another relay, and not choosing this one for ten minutes",
     effect: "",
     fields: { ...nameOf(peer), relay: loss.relay, lossFraction: loss.lossFraction },
+  });
+}
+
+export function streamOpened(to: Endpoint): CoreEvent {
+  return linkEvent({
+    what: "stream-opened",
+    condition: "members known here do not answer by UDP",
+    action: `asking over TLS at ${endpointText(to)}`,
+    effect: "traffic goes over TCP until UDP works",
+    fields: { endpoint: endpointText(to) },
+  });
+}
+
+export function listenFailed(port: number, reason: SocketFailure): CoreEvent {
+  return linkEvent({
+    what: "stream-listen-failed",
+    condition: `TCP port ${port}: ${reason}`,
+    action: "accepting no streams",
+    effect: "members whose networks block UDP cannot come in here",
+    fields: { port, reason },
   });
 }
 

@@ -38,7 +38,8 @@ export interface PeerInfo {
 
 export type PathView =
   | { readonly kind: "none" }
-  | { readonly kind: "direct"; readonly endpoint: Endpoint }
+  /** Over a UDP socket or a stream (stream-sockets.ts). */
+  | { readonly kind: "direct"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
   | { readonly kind: "relay"; readonly via: RingAddress };
 
 export interface LinkView {
@@ -64,7 +65,12 @@ export interface LinkView {
 export type SendOwner = "ring" | "vnet" | "node";
 
 export type ConnectTarget =
-  | { readonly kind: "endpoint"; readonly endpoint: Endpoint }
+  /** `stream`: over this stream, which leads there, in place of a datagram by UDP. */
+  | {
+      readonly kind: "endpoint";
+      readonly endpoint: Endpoint;
+      readonly stream?: SocketIndex;
+    }
   | {
       readonly kind: "address";
       readonly address: RingAddress;

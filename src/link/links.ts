@@ -46,6 +46,7 @@ import { Puncher, type PuncherOutput, type PunchLinks } from "./puncher.ts";
 import { noteRefusedSize } from "./refused-size.ts";
 import { convictionOf, directLinksOf, relayHintsOf } from "./relay-choice.ts";
 import { type DirectLink, type DirectLinks, Relays } from "./relays.ts";
+import { isStream } from "./stream-sockets.ts";
 
 export type {
   ConnectTarget,
@@ -276,6 +277,7 @@ export class Links
         return;
       case "socket-failed":
       case "socket-closed":
+        for (const link of this.#links.useAll()) link.paths.forgetSocket(now, upcall.socket);
         return this.#sockets.lost(upcall.socket);
       case "miss":
       case "frame":
@@ -535,6 +537,8 @@ export class Links
     seen: Extract<LinksOutput, { kind: "observed" }>,
   ): void {
     const { socket, endpoint } = seen;
+    // The address of a TCP connection is nobody's candidate.
+    if (isStream(socket)) return;
     if (this.#sockets.ownerOf(socket) !== undefined) {
       return this.#puncher.observed(now, socket, endpoint);
     }

@@ -7,6 +7,7 @@ import { LossMeter } from "./loss-meter.ts";
 import { type PathKind, PathSize } from "./path-size.ts";
 import { ProbeSchedule, PUNCHING_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { RttEstimate } from "./rtt.ts";
+import { isStream } from "./stream-sockets.ts";
 
 /** NATs forget a UDP mapping after 30 s at the earliest (RFC 4787 asks for 120 s). */
 const KEEPALIVE_MS = 20_000;
@@ -83,13 +84,22 @@ function sizeKindOf(to: PathTarget): PathKind {
   return isIpv6(to.endpoint.ip) ? "v6" : "v4";
 }
 
+/**
+ * Straight by UDP; straight by stream, where a lost segment holds up what is behind it; by a relay,
+ * which is a stranger's bandwidth and one more machine that may fail.
+ */
+function rankOf({ to }: Path): number {
+  if (to.kind === "relay") return 2;
+  return isStream(to.socket) ? 1 : 0;
+}
+
 /** Whether to leave `active` for `path`; both are not equally good, so this never flaps. */
 export function isBetter(path: Path, active: Path): boolean {
   if (!active.isGood) return true;
   if (active.schedule.misses > 1 && path.schedule.misses === 0) {
     return path.lastAckAt > active.schedule.startedAt;
   }
-  if (path.to.kind !== active.to.kind) return path.to.kind === "direct";
+  if (rankOf(path) !== rankOf(active)) return rankOf(path) < rankOf(active);
   if (path.loss.isLossy !== active.loss.isLossy && path.to.kind === "relay") {
     return active.loss.isLossy;
   }

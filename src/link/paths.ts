@@ -34,6 +34,7 @@ import { PeerCandidates } from "./peer-candidates.ts";
 import { LIVE_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { Probes } from "./probes.ts";
 import { PunchRounds } from "./punch-rounds.ts";
+import { isStream, udpEndpointOf } from "./stream-sockets.ts";
 
 /**
  * Outer TTL of the first probe to an address that a peer told: past our own NATs (a home router, then a
@@ -122,7 +123,7 @@ export class Paths {
   view(): PathView {
     const active = this.#active;
     if (active === undefined) return { kind: "none" };
-    if (active.to.kind === "direct") return { kind: "direct", endpoint: active.to.endpoint };
+    if (active.to.kind === "direct") return active.to;
     return { kind: "relay", via: active.via ?? 0n };
   }
 
@@ -148,11 +149,16 @@ export class Paths {
     return this.#active?.to.kind === "direct" && this.#active.isGood;
   }
 
+  /** No search for a better way is needed. */
+  get #hasUdp(): boolean {
+    return this.hasDirect && udpEndpointOf(this.view()) !== undefined;
+  }
+
   /** Endpoints that answered lately, best first: where to find the peer again. */
   get knownEndpoints(): Endpoint[] {
     const good = this.#table.all().filter((path) => path.isGood);
     good.sort((a, b) => Number(b === this.#active) - Number(a === this.#active));
-    const known = good.flatMap(({ to }) => (to.kind === "direct" ? [to.endpoint] : []));
+    const known = good.flatMap(({ to }) => (isUdp(to) ? [to.endpoint] : []));
     return [...known, ...this.#candidates.all()];
   }
 
@@ -180,7 +186,7 @@ export class Paths {
 
   /** The handshake came this way in both directions: it works. */
   addProven(now: Millis, socket: SocketIndex, endpoint: Endpoint): void {
-    this.#candidates.keep(endpoint);
+    if (!isStream(socket)) this.#candidates.keep(endpoint);
     const known = this.#table.findDirect(socket, endpoint);
     const path = known ?? this.#addDirect(now, socket, endpoint, "seen");
     if (path !== undefined) this.#succeed(now, path);
@@ -222,13 +228,13 @@ export class Paths {
     this.#candidates.learn(endpoints);
     this.#tryAt = now + delayMs;
     this.#tryDue(now);
-    if (!this.hasDirect) this.#rounds.want(now);
+    if (!this.#hasUdp) this.#rounds.want(now);
   }
 
   /** The peer may be found elsewhere now. While a relay works, a round is agreed on before trying. */
   learnCandidates(now: Millis, endpoints: readonly Endpoint[]): void {
     const isNews = this.#candidates.learn(endpoints);
-    if (this.hasDirect) return;
+    if (this.#hasUdp) return;
     if (isNews) this.#rounds.reset();
     this.#rounds.want(now);
     if (this.#active === undefined) this.#tryCandidates(now);
@@ -272,6 +278,13 @@ export class Paths {
     if (path !== undefined) this.#remove(now, path);
   }
 
+  /** The socket is gone: what went over it finds another way at once. */
+  forgetSocket(now: Millis, socket: SocketIndex): void {
+    for (const path of this.#table.direct()) {
+      if (path.to.kind === "direct" && path.to.socket === socket) this.#remove(now, path);
+    }
+  }
+
   /** The peer lives but this path does not: everything else is tried, this one again too. */
   breakActive(now: Millis): void {
     const broken = this.#active;
@@ -291,7 +304,7 @@ export class Paths {
     this.#giveUpTrials(now);
     this.#tryCandidates(now, socket);
     for (const path of this.#table.all()) path.schedule.hurry(now);
-    if (this.hasDirect) this.#rounds.stop();
+    if (this.#hasUdp) this.#rounds.stop();
     else this.#rounds.restart(now);
     this.#runAll(now);
   }
@@ -352,7 +365,7 @@ export class Paths {
   }
 
   #beginRound(now: Millis): void {
-    if (this.hasDirect) return this.#rounds.stop();
+    if (this.#hasUdp) return this.#rounds.stop();
     this.#out.push({ kind: "round" });
     // Without any path nothing can be agreed on.
     if (this.#active === undefined) this.#tryCandidates(now);
@@ -424,7 +437,7 @@ export class Paths {
   #succeed(now: Millis, path: Path): void {
     path.isGood = true;
     path.lastAckAt = now;
-    if (path === this.#active && path.to.kind === "direct") this.#rounds.stop();
+    if (path === this.#active && isUdp(path.to)) this.#rounds.stop();
     path.schedule.setGaps(LIVE_GAPS_MS);
     path.schedule.setPeriod(now, path === this.#active ? this.#periodOf(path) : SPARE_PERIOD_MS);
     path.schedule.answered(now);
@@ -446,10 +459,10 @@ export class Paths {
     this.#active = path;
     path.schedule.setPeriod(now, this.#periodOf(path));
     path.size.start(now);
-    if (path.to.kind === "direct") {
+    if (isUdp(path.to)) {
       this.#rounds.stop();
       this.#rounds.reset();
-    }
+    } else this.#rounds.want(now);
     this.#command({ op: "path-active", session: this.#options.session, path: path.index });
     this.#out.push({ kind: "active" });
     if (before?.to.kind === "relay" && before.loss.isLossy) this.#remove(now, before);
@@ -505,7 +518,7 @@ export class Paths {
     this.#active = undefined;
     this.#choose(now);
     if (this.#active === undefined) this.#out.push({ kind: "active" });
-    if (!this.hasDirect) this.#rounds.want(now);
+    if (!this.#hasUdp) this.#rounds.want(now);
   }
 
   #noteUnused(socket: SocketIndex): void {
@@ -540,4 +553,8 @@ export class Paths {
 
 function worksWell({ isGood, schedule, loss }: Path): boolean {
   return isGood && schedule.misses === 0 && !loss.isLossy;
+}
+
+function isUdp(to: PathTarget): to is Extract<PathTarget, { kind: "direct" }> {
+  return to.kind === "direct" && !isStream(to.socket);
 }

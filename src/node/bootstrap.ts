@@ -48,14 +48,14 @@ export class Bootstrap {
     if (this.#self.size < ENDPOINTS_MAX) this.#self.add(endpointText(endpoint));
   }
 
-  /** Ask everyone now; `linked` = endpoints some link already uses. */
-  attempt(now: Millis, linked: readonly Endpoint[]): void {
+  /** Ask everyone now; `linked` = endpoints that links use by UDP, `isAlone` = nobody is reached. */
+  attempt(now: Millis, linked: readonly Endpoint[], isAlone: boolean): void {
     for (const endpoint of this.#targets()) {
       if (!linked.some((used) => sameEndpoint(used, endpoint))) {
         this.#outbox.push({ kind: "endpoint", endpoint });
       }
     }
-    const wait = linked.length === 0 ? RETRY_ALONE_MS : RETRY_LINKED_MS;
+    const wait = isAlone ? RETRY_ALONE_MS : RETRY_LINKED_MS;
     this.#timers.set("retry", now + jitter(this.#rng, wait, 0.2));
   }
 
@@ -74,6 +74,11 @@ export class Bootstrap {
 
   deadline(): Millis {
     return this.#timers.deadline();
+  }
+
+  /** Everyone who may be asked. */
+  get targets(): readonly Endpoint[] {
+    return this.#targets();
   }
 
   #targets(): Endpoint[] {

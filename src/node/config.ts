@@ -4,6 +4,7 @@ import type { CoreEvent } from "../base/event.ts";
 import type { Endpoint, Ip, IpFamily, Mac, Subnet } from "../base/net.ts";
 import type { SavedLease } from "../lease/leases.ts";
 import type { RelayPolicy } from "../link/relay-policy.ts";
+import type { StreamOptions } from "../link/stream-fallback.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { AddressMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
@@ -37,6 +38,8 @@ export interface NodeConfig {
   readonly stun: StunMode;
   /** What this node relays for others; default: DEFAULT_RELAY_POLICY. */
   readonly relay?: RelayPolicy;
+  /** Undefined = no TLS streams, neither way. */
+  readonly streams?: StreamOptions;
   /** The processor has AES instructions. */
   readonly hasAes: boolean;
   readonly bootstrap: readonly Endpoint[];

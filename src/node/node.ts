@@ -10,6 +10,7 @@ import { type Endpoint, sameEndpoint } from "../base/net.ts";
 import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
 import type { SavedLease } from "../lease/leases.ts";
+import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { RingView } from "../ring/ring.ts";
 import { parseEcho } from "../wire/echo.ts";
 import { PAYLOAD_TYPES } from "../wire/message-type.ts";
@@ -128,7 +129,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     const search = this.#config.searchesNearby === true;
     this.#phases.start(now, { endpoints: !this.#bootstrap.isEmpty, search });
     if (!this.#bootstrap.isEmpty) this.#timers.set("unanswered", now + UNANSWERED_AFTER_MS);
-    this.#bootstrap.attempt(now, []);
+    this.#ask(now);
     this.#become("joining");
   }
 
@@ -162,7 +163,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     }
     this.#wiring.timeout(now);
     if (this.#phases.timeout(now)) this.#phaseChanged(now);
-    if (this.#bootstrap.isDue(now)) this.#bootstrap.attempt(now, this.#linkedEndpoints());
+    if (this.#bootstrap.isDue(now)) this.#ask(now);
     this.#commands.timeout(now);
   }
 
@@ -206,6 +207,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "connect-failed":
         if (news.reason === "self" && news.to.kind === "endpoint") {
           this.#bootstrap.markSelf(news.to.endpoint);
+          this.#tellAsked(now);
           if (this.#bootstrap.isEmpty) this.#phases.nobodyLeft(now);
         }
         return;
@@ -306,9 +308,17 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     this.#timers.set("traffic", now + TRAFFIC_REPORT_MS);
   }
 
-  #linkedEndpoints(): Endpoint[] {
+  #ask(now: Millis): void {
     const paths = this.#parts.links.views().map((view) => view.path);
-    return paths.flatMap((path) => (path.kind === "direct" ? [path.endpoint] : []));
+    const linked = paths.map(udpEndpointOf).filter((endpoint) => endpoint !== undefined);
+    const isAlone = paths.every((path) => path.kind !== "direct");
+    this.#bootstrap.attempt(now, linked, isAlone);
+    this.#tellAsked(now);
+  }
+
+  #tellAsked(now: Millis): void {
+    const { targets } = this.#bootstrap;
+    this.#parts.streams.handle(now, { kind: "asked", endpoints: targets });
   }
 
   #save(): void {
@@ -321,9 +331,10 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   /** Peers linked now first, then those remembered from earlier. */
   #mergedPeers(): SavedPeer[] {
     const linked = this.#parts.links.views().flatMap((view): SavedPeer[] => {
-      if (view.path.kind !== "direct") return [];
+      const endpoint = udpEndpointOf(view.path);
+      if (endpoint === undefined) return [];
       const address = toHex(addressToBytes(view.peer.address));
-      return [{ address, name: view.peer.name, endpoint: view.path.endpoint }];
+      return [{ address, name: view.peer.name, endpoint }];
     });
     const fresh = new Set(linked.map((peer) => peer.address));
     const earlier = this.#peers.filter((peer) => !fresh.has(peer.address));

@@ -10,6 +10,7 @@ import { Dht } from "../dht/dht.ts";
 import { Leases } from "../lease/leases.ts";
 import { leaseRule } from "../lease/winner.ts";
 import { Links } from "../link/links.ts";
+import { StreamFallback } from "../link/stream-fallback.ts";
 import { Ring } from "../ring/ring.ts";
 import { Stun } from "../stun/stun.ts";
 import { macRule } from "../vnet/mac-record.ts";
@@ -25,6 +26,7 @@ export interface Parts {
   readonly self: RingAddress;
   readonly links: Links;
   readonly stun: Stun;
+  readonly streams: StreamFallback;
   readonly ring: Ring;
   readonly dht: Dht;
   readonly leases: Leases;
@@ -39,21 +41,23 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
   const own = membership.issueOwn(identity, config.nodeName);
   const who = { suite, identity, membership, self: own.address, networkId: keys.networkId };
   const space = { range: config.range, leaseSeconds: config.leaseSeconds };
+  const links = new Links({
+    ...who,
+    keys,
+    rng: rng.fork("link"),
+    certificate: own.bytes,
+    address: own.address,
+    name: config.nodeName,
+    boot: config.boot,
+    digest: config.digest,
+    sockets: config.sockets,
+    hasAes: config.hasAes,
+    ...(config.relay === undefined ? {} : { relay: config.relay }),
+  });
   return {
     self: own.address,
-    links: new Links({
-      ...who,
-      keys,
-      rng: rng.fork("link"),
-      certificate: own.bytes,
-      address: own.address,
-      name: config.nodeName,
-      boot: config.boot,
-      digest: config.digest,
-      sockets: config.sockets,
-      hasAes: config.hasAes,
-      ...(config.relay === undefined ? {} : { relay: config.relay }),
-    }),
+    links,
+    streams: new StreamFallback(config.streams, links),
     stun: new Stun({
       mode: config.stun,
       key: keys.stunKey,

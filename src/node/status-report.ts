@@ -6,6 +6,7 @@ import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { LeaseState } from "../lease/leases.ts";
 import type { LinkView } from "../link/links.ts";
+import { isStream } from "../link/stream-sockets.ts";
 import { SEAL_OVERHEAD_BYTES } from "../wire/data.ts";
 import { RELAY_SHIM_BYTES } from "../wire/relay.ts";
 import type { NodeConfig } from "./config.ts";
@@ -89,6 +90,7 @@ function peerStatus(now: Millis, parts: Parts, view: LinkView): PeerStatus {
     address: addressHex(peer.address),
     ip: parts.vnet.ipOf(peer.address),
     link: path.kind === "none" ? "connecting" : path.kind,
+    transport: path.kind === "direct" ? (isStream(path.socket) ? "tls" : "udp") : undefined,
     relay: path.kind === "relay" ? nameOf(parts, path.via) : undefined,
     role: view.role,
     endpoint: path.kind === "direct" ? endpointText(path.endpoint) : undefined,

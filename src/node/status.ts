@@ -61,6 +61,8 @@ export interface PeerStatus {
   /** Its virtual address, when its lease is known here. */
   readonly ip: string | undefined;
   readonly link: "direct" | "relay" | "connecting";
+  /** What a direct path goes over; undefined for others. */
+  readonly transport: "udp" | "tls" | undefined;
   /** Name of the relaying member. */
   readonly relay: string | undefined;
   readonly role: string;

@@ -14,6 +14,8 @@ import type { Millis } from "../base/time.ts";
 import type { DhtOutput, DhtResult } from "../dht/dht.ts";
 import type { LeasesOutput, SavedLease } from "../lease/leases.ts";
 import type { ConnectTarget, LinksOutput, PeerInfo } from "../link/links.ts";
+import type { StreamOutput } from "../link/stream-fallback.ts";
+import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { RingOutput, RingView } from "../ring/ring.ts";
 import { isStunSocket, type StunOutput } from "../stun/stun.ts";
 import type { VnetOutput } from "../vnet/vnet.ts";
@@ -61,11 +63,12 @@ export class Wiring {
   }
 
   upcall(now: Millis, upcall: Upcall): void {
-    const { links, stun, vnet } = this.#parts;
+    const { links, stun, streams, vnet } = this.#parts;
     const inside = upcall.kind === "frame" || upcall.kind === "miss" || upcall.kind === "held";
     if (inside) vnet.handle(now, { kind: "upcall", upcall });
     else if (isStun(upcall)) stun.handle(now, { kind: "upcall", upcall });
     else links.handle(now, { kind: "upcall", upcall });
+    streams.handle(now, { kind: "upcall", upcall });
     if (upcall.kind === "traffic") this.#closeIdle(now);
   }
 
@@ -76,9 +79,10 @@ export class Wiring {
   }
 
   deadline(): Millis {
-    const { links, stun, ring, dht, leases, vnet } = this.#parts;
+    const { links, stun, streams, ring, dht, leases, vnet } = this.#parts;
     return Math.min(
       links.deadline(),
+      streams.deadline(),
       stun.deadline(),
       ring.deadline(),
       dht.deadline(),
@@ -89,12 +93,13 @@ export class Wiring {
 
   /** Drains every machine until all are quiet, always in the same order. */
   pump(now: Millis): void {
-    const { links, stun, ring, dht, leases, vnet } = this.#parts;
+    const { links, stun, streams, ring, dht, leases, vnet } = this.#parts;
     let budget = OUTPUTS_PER_INPUT_MAX;
     let quiet = false;
     while (!quiet) {
       const before = budget;
       budget -= drain(links, (output) => this.#fromLinks(now, output));
+      budget -= drain(streams, (output) => this.#fromStreams(now, output));
       budget -= drain(stun, (output) => this.#fromStun(now, output));
       budget -= drain(ring, (output) => this.#fromRing(now, output));
       budget -= drain(dht, (output) => this.#fromDht(now, output));
@@ -115,12 +120,21 @@ export class Wiring {
   }
 
   #machines(): Machine<{ kind: "timeout" }, unknown>[] {
-    const { links, stun, ring, dht, leases, vnet } = this.#parts;
-    return [links, stun, ring, dht, leases, vnet];
+    const { links, stun, streams, ring, dht, leases, vnet } = this.#parts;
+    return [links, streams, stun, ring, dht, leases, vnet];
+  }
+
+  #fromStreams(now: Millis, output: StreamOutput): void {
+    if (output.kind !== "connect") return this.#news.push(output);
+    const to = { kind: "endpoint", endpoint: output.endpoint, stream: output.stream } as const;
+    this.#parts.links.handle(now, { kind: "connect", to, role: "leaf" });
   }
 
   #fromLinks(now: Millis, output: LinksOutput): void {
     const { ring, stun, vnet } = this.#parts;
+    if (output.kind === "path" || output.kind === "link-down") {
+      this.#parts.streams.handle(now, { kind: "links" });
+    }
     switch (output.kind) {
       case "link-up": {
         const role = this.#parts.links.byAddress(output.peer.address)?.role;
@@ -136,7 +150,7 @@ export class Wiring {
       case "path": {
         ring.handle(now, output);
         const { link, path } = output;
-        const endpoint = path.kind === "direct" ? path.endpoint : undefined;
+        const endpoint = udpEndpointOf(path);
         stun.handle(now, { kind: "member", link, endpoint });
         // A frame that overtakes the last message of the handshake could not be opened: it waits.
         const usable = path.kind !== "none" && output.isConfirmed;

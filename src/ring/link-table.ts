@@ -3,6 +3,7 @@ import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { LinkId, LinkRole, PathView, PeerInfo } from "../link/link-types.ts";
+import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { NeighbourEntry, Neighbours } from "../wire/ring-messages.ts";
 
 export interface RingLink {
@@ -44,7 +45,8 @@ export function lists(link: RingLink, address: RingAddress): boolean {
 
 /** How this node describes a linked peer to others. The endpoint in use goes first: it works. */
 export function describe(link: RingLink): NeighbourEntry {
-  const active = link.path.kind === "direct" ? [link.path.endpoint] : [];
+  const inUse = udpEndpointOf(link.path);
+  const active = inUse === undefined ? [] : [inUse];
   const rest = link.candidates.filter(
     (one) => !active.some((two) => one.ip === two.ip && one.port === two.port),
   );

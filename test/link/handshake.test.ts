@@ -35,8 +35,8 @@ describe("a handshake by datagram", () => {
     world.run(5_000);
     expect(a.of("link-up").map(({ peer }) => peer.name)).toEqual(["b"]);
     expect(b.of("link-up").map(({ peer }) => peer.name)).toEqual(["a"]);
-    expect(a.linkTo(b)?.path).toEqual({ kind: "direct", endpoint: b.endpoint });
-    expect(b.linkTo(a)?.path).toEqual({ kind: "direct", endpoint: a.endpoint });
+    expect(a.linkTo(b)?.path).toMatchObject({ kind: "direct", endpoint: b.endpoint });
+    expect(b.linkTo(a)?.path).toMatchObject({ kind: "direct", endpoint: a.endpoint });
     expect(a.linkTo(b)?.peer.initiatedHere).toBe(true);
     expect(b.linkTo(a)?.peer.initiatedHere).toBe(false);
     expect(a.linkTo(b)?.rttMs).toBeCloseTo(20, 0);

@@ -21,14 +21,14 @@ function asked(bootstrap: Bootstrap): Endpoint[] {
 describe("bootstrap", () => {
   it("asks file entries and remembered peers, each once", () => {
     const bootstrap = make([A, B], [B]);
-    bootstrap.attempt(0, []);
+    bootstrap.attempt(0, [], true);
     expect(asked(bootstrap)).toEqual([A, B]);
   });
 
   it("leaves out what is linked and what turned out to be ourselves", () => {
     const bootstrap = make([A, B]);
     bootstrap.markSelf(A);
-    bootstrap.attempt(0, [B]);
+    bootstrap.attempt(0, [B], false);
     expect(asked(bootstrap)).toEqual([]);
   });
 
@@ -41,9 +41,9 @@ describe("bootstrap", () => {
 
   it("asks again soon when alone, later when linked, at once when the last link is gone", () => {
     const bootstrap = make([A, B]);
-    bootstrap.attempt(0, []);
+    bootstrap.attempt(0, [], true);
     const alone = bootstrap.deadline();
-    bootstrap.attempt(0, [B]);
+    bootstrap.attempt(0, [B], false);
     const linked = bootstrap.deadline();
     expect(linked).toBeGreaterThan(2 * alone);
     bootstrap.lostAll(10);
@@ -54,7 +54,7 @@ describe("bootstrap", () => {
   it("asks a bounded number of endpoints, however long the lists", () => {
     const many = Array.from({ length: 500 }, (_, i) => ({ ip: "192.0.2.9", port: 1 + i }));
     const bootstrap = make(many, many);
-    bootstrap.attempt(0, []);
+    bootstrap.attempt(0, [], true);
     expect(asked(bootstrap).length).toBe(32);
   });
 
@@ -62,7 +62,7 @@ describe("bootstrap", () => {
     const bootstrap = make([]);
     bootstrap.setFile(5, [A]);
     expect(bootstrap.isDue(5)).toBe(true);
-    bootstrap.attempt(5, []);
+    bootstrap.attempt(5, [], true);
     expect(asked(bootstrap)).toEqual([A]);
   });
 });

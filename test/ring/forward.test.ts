@@ -50,7 +50,7 @@ class Bench {
       ...{ digest: new Uint8Array(32), candidates: [], initiatedHere: true },
     };
     const link = this.links.add(0, peer, "near", true);
-    link.path = { kind: "direct", endpoint: { ip: "192.0.2.1", port: number } };
+    link.path = { kind: "direct", socket: 0, endpoint: { ip: "192.0.2.1", port: number } };
   }
 }
 

@@ -356,7 +356,7 @@ export class VirtualNet {
       },
     });
     const rttMs = 2 * this.#latency(node, peer);
-    const path = { kind: "direct", endpoint } as const;
+    const path = { kind: "direct", socket: 0, endpoint } as const;
     this.feed(node, { kind: "path", link: id, address: peer.address, path, rttMs });
   }
 

@@ -86,6 +86,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     cipher: config.cipher,
     relay: relayText(config.relay),
     stun: config.stun,
+    stream: config.stream,
     stun_servers: config.stunServers.map(hostPortText),
     metrics: config.metricsPort,
     log: config.log,

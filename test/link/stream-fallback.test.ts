@@ -1,0 +1,173 @@
+import { describe, expect, it } from "vitest";
+import type { EngineCommand } from "../../src/base/engine.ts";
+import type { Endpoint } from "../../src/base/net.ts";
+import type { PathView } from "../../src/link/link-types.ts";
+import {
+  StreamFallback,
+  type StreamOptions,
+  type StreamOutput,
+} from "../../src/link/stream-fallback.ts";
+import { FIRST_STREAM, isStream, MAX_STREAMS } from "../../src/link/stream-sockets.ts";
+
+const HOST: Endpoint = { ip: "192.0.2.1", port: 7_117 };
+const OTHER: Endpoint = { ip: "198.51.100.1", port: 443 };
+type DirectWay = Omit<Extract<PathView, { kind: "direct" }>, "kind">;
+
+const UDP_WAY: DirectWay = { socket: 0, endpoint: HOST };
+
+class Bench {
+  ways: DirectWay[] = [];
+  readonly machine: StreamFallback;
+
+  constructor(options: StreamOptions | undefined = { listen: undefined, proxy: undefined }) {
+    this.machine = new StreamFallback(options, {
+      views: () => this.ways.map((way) => ({ path: { kind: "direct", ...way } })),
+    });
+  }
+
+  out(): StreamOutput[] {
+    const out: StreamOutput[] = [];
+    for (let one = this.machine.poll(); one !== undefined; one = this.machine.poll()) out.push(one);
+    return out;
+  }
+
+  commands(): EngineCommand[] {
+    return this.out().flatMap((output) => (output.kind === "engine" ? [output.command] : []));
+  }
+
+  /** Asks for a link to `hosts` and lets the head start pass. @returns the indexes opened */
+  fallBack(now: number, ...hosts: Endpoint[]): number[] {
+    this.machine.handle(now, { kind: "asked", endpoints: hosts });
+    this.timeout(now + 450);
+    return this.commands().flatMap((one) => (one.op === "stream-open" ? [one.socket] : []));
+  }
+
+  timeout(now: number): void {
+    this.machine.handle(now, { kind: "timeout" });
+  }
+
+  opened(now: number, socket: number): void {
+    const upcall = { kind: "socket-opened", socket, family: 4, port: 1, from: undefined } as const;
+    this.machine.handle(now, { kind: "upcall", upcall });
+  }
+}
+
+describe("stream fallback", () => {
+  it("opens streams to port 443 and to the listed port when UDP does not answer in 450 ms", () => {
+    const bench = new Bench();
+    bench.machine.handle(0, { kind: "asked", endpoints: [HOST, OTHER] });
+    expect(bench.machine.deadline()).toBe(450);
+    expect(bench.commands()).toEqual([]);
+    bench.timeout(450);
+    expect(bench.commands()).toEqual([
+      { op: "stream-open", socket: FIRST_STREAM, to: { ip: HOST.ip, port: 443 } },
+      { op: "stream-open", socket: FIRST_STREAM + 1, to: HOST },
+      { op: "stream-open", socket: FIRST_STREAM + 2, to: OTHER },
+    ]);
+  });
+
+  it("opens none when UDP answered, or when streams are off", () => {
+    const bench = new Bench();
+    bench.machine.handle(0, { kind: "asked", endpoints: [HOST] });
+    bench.ways = [UDP_WAY];
+    bench.machine.handle(100, { kind: "links" });
+    expect(bench.machine.deadline()).toBe(Number.POSITIVE_INFINITY);
+    const off = new StreamFallback(undefined, { views: () => [] });
+    off.handle(0, { kind: "asked", endpoints: [HOST] });
+    expect(off.deadline()).toBe(Number.POSITIVE_INFINITY);
+    expect(off.poll()).toBeUndefined();
+  });
+
+  it("a link to somebody else does not count: a neighbour's network may be blocked as well", () => {
+    const bench = new Bench();
+    bench.ways = [{ socket: 0, endpoint: { ip: "10.0.0.2", port: 7_117 } }];
+    expect(bench.fallBack(0, HOST)).toHaveLength(2);
+  });
+
+  it("shakes hands over what opened, and closes what carries no link", () => {
+    const bench = new Bench();
+    const [first = 0, second = 0] = bench.fallBack(0, HOST);
+    bench.opened(500, first);
+    bench.opened(500, second);
+    const connects = bench.out().filter(({ kind }) => kind === "connect");
+    expect(connects).toEqual([
+      { kind: "connect", endpoint: { ip: HOST.ip, port: 443 }, stream: first },
+      { kind: "connect", endpoint: HOST, stream: second },
+    ]);
+    bench.ways = [{ socket: first, endpoint: { ip: HOST.ip, port: 443 } }];
+    bench.machine.handle(600, { kind: "links" });
+    bench.timeout(6_450);
+    bench.timeout(6_500);
+    bench.timeout(13_000);
+    expect(bench.commands()).toEqual([{ op: "socket-close", socket: second }]);
+    expect(bench.machine.deadline()).toBeGreaterThan(13_000);
+  });
+
+  it("tries again later and later, at most each minute, and at once after a link was there", () => {
+    const bench = new Bench();
+    const gaps: number[] = [];
+    let now = 0;
+    for (let sockets = bench.fallBack(now, HOST); gaps.length < 8; ) {
+      for (const socket of sockets) {
+        const upcall = { kind: "socket-failed", socket, reason: "refused" } as const;
+        bench.machine.handle(now, { kind: "upcall", upcall });
+      }
+      const begun = now;
+      do {
+        now = bench.machine.deadline();
+        bench.timeout(now);
+        sockets = bench.commands().flatMap((one) => (one.op === "stream-open" ? [one.socket] : []));
+      } while (sockets.length === 0);
+      gaps.push(now - begun);
+    }
+    expect(gaps.slice(-2)).toEqual([60_000, 60_000]);
+    bench.ways = [UDP_WAY];
+    bench.machine.handle(now, { kind: "links" });
+    bench.ways = [];
+    bench.machine.handle(now + 1, { kind: "links" });
+    expect(bench.machine.deadline()).toBe(now + 451);
+  });
+
+  it("gives streams up once UDP has worked for half a minute, not while it comes and goes", () => {
+    const bench = new Bench();
+    const [first = 0] = bench.fallBack(0, HOST);
+    bench.opened(500, first);
+    const stream = { socket: first, endpoint: { ip: HOST.ip, port: 443 } };
+    bench.ways = [UDP_WAY];
+    bench.machine.handle(1_000, { kind: "links" });
+    bench.ways = [stream];
+    bench.machine.handle(20_000, { kind: "links" });
+    bench.timeout(31_000);
+    const closed = (): boolean => bench.commands().some((one) => one.op === "socket-close");
+    bench.out();
+    bench.ways = [UDP_WAY, stream];
+    bench.machine.handle(40_000, { kind: "links" });
+    bench.timeout(69_999);
+    expect(closed()).toBe(false);
+    bench.timeout(70_000);
+    expect(closed()).toBe(true);
+  });
+
+  it("never has more streams than indexes, however many hosts are asked", () => {
+    const bench = new Bench({ listen: 8_443, proxy: undefined });
+    expect(bench.commands()).toEqual([{ op: "stream-listen", port: 8_443 }]);
+    const hosts = Array.from({ length: 100 }, (_, i) => ({ ip: `192.0.2.${i}`, port: 7_000 + i }));
+    const sockets = bench.fallBack(0, ...hosts);
+    expect(sockets).toHaveLength(12);
+    expect(sockets.every((socket) => isStream(socket))).toBe(true);
+    expect(Math.max(...sockets)).toBeLessThan(FIRST_STREAM + MAX_STREAMS);
+  });
+
+  it("goes through the proxy, and says when nobody can come in", () => {
+    const proxy = { endpoint: { ip: "10.0.0.1", port: 3_128 } };
+    const bench = new Bench({ listen: 443, proxy });
+    bench.out();
+    bench.machine.handle(0, { kind: "asked", endpoints: [HOST] });
+    bench.timeout(450);
+    expect(bench.commands()[0]).toMatchObject({ op: "stream-open", proxy });
+    const upcall = { kind: "listen-failed", port: 443, reason: "not-permitted" } as const;
+    bench.machine.handle(500, { kind: "upcall", upcall });
+    const [told] = bench.out();
+    expect(told).toMatchObject({ kind: "event", event: { what: "stream-listen-failed" } });
+  });
+});
