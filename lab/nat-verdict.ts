@@ -5,6 +5,8 @@ import type { PathClass } from "./nat-theory.ts";
 /** Issued to people as the bound of a fresh start. */
 export const FIRST_REPLY_MS = 2_000;
 export const SETTLED_MS = 10_000;
+/** Ten pings a second: half a second of silence. The last one may still be on its way. */
+const LOST_MAX = 5;
 
 /** What was not as it should be; empty when all was well. */
 export function faultsOf(run: PairRun, expected: PathClass): string[] {
@@ -16,6 +18,9 @@ export function faultsOf(run: PairRun, expected: PathClass): string[] {
   // the last sample may be a little late; before that a relayed pair has nothing to wait for
   else if (settled === "direct" && settledMs > SETTLED_MS) {
     faults.push(`direct after ${seconds(settledMs)}`);
+  }
+  if (run.answered > 0 && run.sent - run.answered > LOST_MAX) {
+    faults.push(`${run.sent - run.answered} of ${run.sent} pings lost`);
   }
   if (changes(run) > 1) faults.push(`flaps: ${pathsText(run)}`);
   return faults;
