@@ -50,6 +50,7 @@ libclang-rt-14-dev /usr/lib/llvm-14/lib/clang
 wireguard-go wireguard-go
 wireguard-tools wg
 miniupnpd-nftables miniupnpd
+coturn turnserver
 TABLE
 }
 

@@ -1,4 +1,5 @@
 /** What the control socket and the HTTP pages answer, out of a running agent. */
+import type { NodeReply } from "../node/command.ts";
 import type { Agent } from "./agent.ts";
 import type { Method, Params } from "./control-protocol.ts";
 import type { Answer } from "./control-server.ts";
@@ -21,11 +22,17 @@ export function controlAnswers(agent: Agent, version: string, metrics: Metrics):
     leave: () => soon(() => agent.leave()),
     ping: async ({ target, size }) => ({ ...(await agent.ask({ name: "ping", target, size })) }),
     resolve: async ({ ip }) => ({ ...(await agent.ask({ name: "resolve", ip })) }),
+    explain: async ({ from, to }) => explained(await agent.ask({ name: "explain", from, to })),
+    survey: async () => ({ ...(await agent.ask({ name: "survey" })) }),
     "dht-get": async ({ key }) => ({ ...(await agent.ask({ name: "dht-get", key })) }),
   };
   // The parameters were checked against this very method's schema (control-server.ts).
   return async (method, params) =>
     (handlers[method] as (params: Reply) => Promise<Reply> | Reply)(params);
+}
+
+function explained(reply: Exclude<NodeReply, { kind: "failed" }>): Reply {
+  return reply.kind === "explained" ? { ...reply.explained } : {};
 }
 
 /** After the answer is on its way: stopping closes the connection it travels on. */

@@ -39,6 +39,11 @@ export const METHODS = {
     target: z.string().min(1).max(255),
     size: z.number().int().min(0).max(MAX_PING_BYTES).default(56),
   }),
+  explain: z.strictObject({
+    to: z.string().min(1).max(255),
+    from: z.string().min(1).max(255).optional(),
+  }),
+  survey: nothing,
   resolve: z.strictObject({ ip: z.string().refine((text) => parseIp(text) !== undefined) }),
   "dht-get": z.strictObject({ key: z.string().regex(/^[0-9a-f]{40}$/) }),
 } as const;

@@ -1,5 +1,4 @@
 /** What a NAT between this node and the internet does, in the words of RFC 4787. */
-import type { Millis } from "./time.ts";
 
 /**
  * How long one outside port serves: for every destination, for one address, for one address and
@@ -26,8 +25,6 @@ export interface NatReport {
   readonly step?: number;
   /** Whether two hosts behind it reach one another by their outside ports. */
   readonly hairpin?: boolean;
-  /** A mapping that was silent so long still worked. */
-  readonly lifetimeMs?: Millis;
 }
 
 export const UNKNOWN_NAT: NatReport = {
@@ -66,7 +63,6 @@ export function sameNat(a: NatReport, b: NatReport): boolean {
     a.filtering === b.filtering &&
     a.allocation === b.allocation &&
     a.step === b.step &&
-    a.hairpin === b.hairpin &&
-    a.lifetimeMs === b.lifetimeMs
+    a.hairpin === b.hairpin
   );
 }

@@ -3,10 +3,12 @@ import type { Command } from "./command.ts";
 import { configCommand } from "./commands/config.ts";
 import { dhtCommand } from "./commands/dht.ts";
 import { downCommand, leaveCommand } from "./commands/down.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { initCommand } from "./commands/init.ts";
 import { ipCommand } from "./commands/ip.ts";
 import { journalCommand } from "./commands/journal.ts";
 import { leaseCommand } from "./commands/lease.ts";
+import { netcheckCommand } from "./commands/netcheck.ts";
 import { peersCommand } from "./commands/peers.ts";
 import { pingCommand } from "./commands/ping.ts";
 import { ringCommand } from "./commands/ring.ts";
@@ -23,6 +25,8 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   peersCommand,
   pingCommand,
+  netcheckCommand,
+  explainCommand,
   ipCommand,
   leaseCommand,
   ringCommand,

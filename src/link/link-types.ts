@@ -13,6 +13,7 @@ import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { PeerNat } from "../wire/link-messages.ts";
+import type { CandidateReport } from "./candidate-report.ts";
 
 /** One link per peer, one engine session per link: it outlives rekeys and moves between paths. */
 export type LinkId = SessionId;
@@ -59,6 +60,8 @@ export interface LinkView {
   readonly cipher: Cipher;
   /** What the peer told of its NAT. */
   readonly nat: PeerNat | undefined;
+  /** What became of each of its addresses; only for people who ask. */
+  readonly candidates: () => readonly CandidateReport[];
 }
 
 /** Who asked for a reliable message; routes `sent` back. */

@@ -153,6 +153,7 @@ export class Link {
       traffic: this.traffic,
       cipher: this.#rekeying.cipher,
       nat: this.#peerNat,
+      candidates: () => this.paths.candidateReports(),
     };
   }
 

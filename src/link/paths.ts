@@ -18,6 +18,7 @@ import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import { emitControl } from "../wire/control.ts";
 import { emitLinkMessage, type LinkMessage } from "../wire/link-messages.ts";
+import { type CandidateReport, reportCandidates } from "./candidate-report.ts";
 import { socketFor } from "./handshake-initiator.ts";
 import type { LinksOutput, PathView } from "./link-types.ts";
 import {
@@ -165,6 +166,10 @@ export class Paths {
   /** Paths through relays that do not lose too much. */
   get goodRelays(): number {
     return this.#table.relayed().filter(({ loss }) => !loss.isLossy).length;
+  }
+
+  candidateReports(): CandidateReport[] {
+    return reportCandidates(this.#candidates.all(), this.#table.direct(), this.#active);
   }
 
   get relays(): (RelayHop & { readonly isActive: boolean })[] {

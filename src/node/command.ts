@@ -1,5 +1,6 @@
 /** Questions and orders that reach a running node from outside (the control socket). */
 import type { Ip } from "../base/net.ts";
+import type { Explained } from "./explain.ts";
 
 export type NodeCommand =
   /** One round trip over the overlay, not through the TAP; `target` is a node name or a virtual address. */
@@ -8,6 +9,10 @@ export type NodeCommand =
   | { readonly name: "resolve"; readonly ip: Ip }
   /** A DHT record by its 40-hex key. */
   | { readonly name: "dht-get"; readonly key: string }
+  /** Why two members reach one another as they do; names or virtual addresses. */
+  | { readonly name: "explain"; readonly from: string | undefined; readonly to: string }
+  /** Look at the NAT again; status says when that is done. */
+  | { readonly name: "survey" }
   /** Gives the leases back and says goodbye to every link; the node is stopped afterwards. */
   | { readonly name: "leave" }
   /** Says goodbye to every link and keeps the lease. */
@@ -31,6 +36,7 @@ export type NodeReply =
       readonly kind: "record";
       readonly record: Readonly<Record<string, string | number | boolean>>;
     }
+  | { readonly kind: "explained"; readonly explained: Explained }
   | { readonly kind: "done" }
   | {
       readonly kind: "failed";

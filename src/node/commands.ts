@@ -11,6 +11,7 @@ import type { VnetOutput } from "../vnet/vnet.ts";
 import { PAYLOAD_TYPES } from "../wire/message-type.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
 import type { NodeConfig, NodeOutput } from "./config.ts";
+import { explain } from "./explain.ts";
 import type { Parts } from "./parts.ts";
 import { Pings } from "./pings.ts";
 
@@ -25,6 +26,7 @@ type Answer = Extract<VnetOutput, { kind: "resolved" }>["answer"];
 
 export class NodeCommands {
   readonly #parts: Parts;
+  readonly #ownName: string;
   readonly #claims: NodeConfig["claims"];
   readonly #rng: Rng;
   readonly #pings = new Pings();
@@ -35,9 +37,10 @@ export class NodeCommands {
   #leaving: { readonly ids: readonly number[]; readonly at: Millis } | undefined;
   #stopped = false;
 
-  constructor(parts: Parts, claims: NodeConfig["claims"], rng: Rng) {
+  constructor(parts: Parts, config: Pick<NodeConfig, "claims" | "nodeName">, rng: Rng) {
     this.#parts = parts;
-    this.#claims = claims;
+    this.#claims = config.claims;
+    this.#ownName = config.nodeName;
     this.#rng = rng;
   }
 
@@ -54,6 +57,11 @@ export class NodeCommands {
         return this.#resolve(now, { id, pingSize: undefined }, command.ip);
       case "dht-get":
         return this.#dhtGet(now, id, command.key);
+      case "explain":
+        return this.#explain(id, command);
+      case "survey":
+        this.#parts.stun.handle(now, { kind: "survey" });
+        return this.#reply(id, { kind: "done" });
       case "leave":
         for (const lease of this.#parts.leases.states()) {
           this.#parts.leases.handle(now, { kind: "release", client: lease.client });
@@ -122,6 +130,26 @@ export class NodeCommands {
     const ip = parseIp(target) ?? this.#claims.find((claim) => claim.name === target)?.ip;
     if (ip !== undefined) return this.#resolve(now, { id, pingSize: size }, ip);
     this.#fail(id, "unknown-peer", `no member called ${target} is linked: use its address`);
+  }
+
+  #explain(id: number, { from, to }: { from: string | undefined; to: string }): void {
+    const ownName = this.#ownName;
+    const ends = { from: from === undefined ? ownName : this.#nameAt(from), to: this.#nameAt(to) };
+    if (ends.from === ends.to) return this.#fail(id, "bad-argument", "name two different members");
+    const explained = explain(this.#parts, ownName, ends);
+    if (!("unknown" in explained)) return this.#reply(id, { kind: "explained", explained });
+    const detail = `no link with a member called ${explained.unknown}: ask one that has, see weft peers`;
+    this.#fail(id, "unknown-peer", detail);
+  }
+
+  /** A virtual address stands for the member that holds it, as far as is known here. */
+  #nameAt(target: string): string {
+    const ip = parseIp(target);
+    if (ip === undefined) return target;
+    if (this.#parts.leases.states().some((lease) => lease.ip === ip)) return this.#ownName;
+    const { links, vnet } = this.#parts;
+    const view = links.views().find(({ peer }) => vnet.ipOf(peer.address) === ip);
+    return view?.peer.name ?? target;
   }
 
   #echo(now: Millis, id: number, peer: RingAddress, size: number): void {

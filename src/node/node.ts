@@ -64,7 +64,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     this.#peers = config.saved?.peers ?? [];
     const remembered = this.#peers.map((peer) => peer.endpoint);
     this.#bootstrap = new Bootstrap(tools.rng.fork("bootstrap"), config.bootstrap, remembered);
-    this.#commands = new NodeCommands(this.#parts, config.claims, tools.rng.fork("commands"));
+    this.#commands = new NodeCommands(this.#parts, config, tools.rng.fork("commands"));
     this.#timers.set("start", 0);
   }
 

@@ -108,11 +108,11 @@ function peerStatus(now: Millis, parts: Parts, view: LinkView): PeerStatus {
 }
 
 function natStatus(parts: Parts): NatStatus {
-  const { nat, reflexive, udp, asked, isSurveying } = parts.stun.view();
-  const kind = natKind(nat);
+  const { nat, local, reflexive, udp, asked, isSurveying } = parts.stun.view();
   return {
     ...nat,
-    kind,
+    kind: natKind(nat),
+    local: local.map(endpointText),
     reflexive: reflexive.map(endpointText),
     udp,
     asked,

@@ -29,6 +29,8 @@ export interface NodeStatus {
 export interface NatStatus extends NatReport {
   /** One word; undefined while nobody could tell. */
   readonly kind: string | undefined;
+  /** Addresses of this host where peers beside it may reach it, `ip:port` each. */
+  readonly local: readonly string[];
   /** How this node is seen from outside, `ip:port` each. */
   readonly reflexive: readonly string[];
   /** "blocked": everybody was asked and nobody answered. */

@@ -27,8 +27,7 @@ export type NatSample =
       readonly from: "another-address" | "another-port";
       readonly answered: boolean;
     }
-  | { readonly kind: "hairpin"; readonly answered: boolean }
-  | { readonly kind: "lifetime"; readonly aliveMs: Millis };
+  | { readonly kind: "hairpin"; readonly answered: boolean };
 
 type Mapped = Extract<NatSample, { kind: "mapping" }>;
 
@@ -44,14 +43,12 @@ export function classifyNat(samples: readonly NatSample[]): NatReport {
   const mapping = mappingOf(mapped);
   const { allocation, step } = allocationOf(mapped, mapping);
   const hairpin = samples.findLast((sample) => sample.kind === "hairpin")?.answered;
-  const lifetimeMs = samples.findLast((sample) => sample.kind === "lifetime")?.aliveMs;
   return {
     mapping,
     filtering: filteringOf(samples),
     allocation,
     ...(step === undefined ? {} : { step }),
     ...(hairpin === undefined ? {} : { hairpin }),
-    ...(lifetimeMs === undefined ? {} : { lifetimeMs }),
   };
 }
 

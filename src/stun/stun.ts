@@ -108,6 +108,7 @@ export type StunOutput =
 /** For people. */
 export interface StunView {
   readonly nat: NatReport;
+  readonly local: readonly Endpoint[];
   readonly reflexive: readonly Endpoint[];
   /** "blocked": everybody was asked and nobody answered. */
   readonly udp: "works" | "blocked" | "unknown";
@@ -142,6 +143,8 @@ export class Stun implements Machine<StunInput, StunOutput> {
   #asked = 0;
   #surveyedAt: Millis = Number.NEGATIVE_INFINITY;
   #survey: Survey | "opening" | undefined;
+  /** One more will begin before long. */
+  #isWanted = false;
   /** Its socket, while it is open. */
   #surveyBound: BoundSocket | undefined;
 
@@ -168,7 +171,7 @@ export class Stun implements Machine<StunInput, StunOutput> {
         return this.#observed(now, input);
       case "survey":
         this.#surveyedAt = Number.NEGATIVE_INFINITY;
-        return this.#timers.set("survey", now);
+        return this.#wantSurvey(now, 0);
     }
   }
 
@@ -183,10 +186,11 @@ export class Stun implements Machine<StunInput, StunOutput> {
   view(): StunView {
     return {
       nat: this.#report,
+      local: this.#local,
       reflexive: [...this.#reflexive.values()],
       udp: this.#udp,
       asked: this.#asked,
-      isSurveying: this.#survey !== undefined || this.#timers.isSet("survey"),
+      isSurveying: this.#isWanted || this.#survey !== undefined,
     };
   }
 
@@ -278,10 +282,12 @@ export class Stun implements Machine<StunInput, StunOutput> {
   #wantSurvey(now: Millis, delayMs: Millis): void {
     const at = Math.max(now + delayMs, this.#surveyedAt + SURVEY_GAP_MS);
     this.#timers.setEarlier("survey", at);
+    this.#isWanted = true;
   }
 
   #openSurvey(now: Millis): void {
     this.#timers.set("survey", now + jitter(this.#options.rng, SURVEY_MS, SPREAD));
+    this.#isWanted = false;
     const [first] = this.#destinations();
     if (this.#survey !== undefined || first === undefined) return;
     this.#surveyedAt = now;

@@ -16,8 +16,8 @@ import { type BindingWish, emitBindingRequest } from "./member-request.ts";
 const FIRST_TIMEOUT_MS = 500;
 /** The standard's seven would wait 39.5 s. */
 const MAX_SENDINGS = 4;
-/** A survey has ten under way, each socket two, and a measurement of lifetimes eight. */
-export const MAX_TRANSACTIONS = 64;
+/** A survey has five under way and each of four sockets two; twice that for slow ones. */
+export const MAX_TRANSACTIONS = 32;
 
 export interface StunAsked<P> {
   readonly socket: SocketIndex;

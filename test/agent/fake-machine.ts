@@ -20,6 +20,7 @@ import { HostInterface, type IpResult } from "../../src/io/interface.ts";
 import type { LanSocketOptions } from "../../src/io/lan-socket.ts";
 import type { MainlineOptions } from "../../src/io/mainline-dht.ts";
 import type { NodeConfig, NodeInput, NodeOutput } from "../../src/node/config.ts";
+import type { Explained } from "../../src/node/explain.ts";
 import type { NodeStatus, PeerStatus } from "../../src/node/status.ts";
 import { suite } from "../support/suite.ts";
 
@@ -93,6 +94,7 @@ export const STATUS: NodeStatus = {
     allocation: "preserved",
     hairpin: false,
     kind: "port-restricted",
+    local: ["192.168.1.2:7117"],
     reflexive: ["203.0.113.10:7117"],
     udp: "works",
     asked: 2,
@@ -113,6 +115,27 @@ export const EVENT: CoreEvent = {
   fields: { peer: "beta" },
 };
 
+const EXPLAINED: Explained = {
+  verdict: "both-symmetric",
+  reason: "a reason",
+  cure: "a cure",
+  link: "relay",
+  relay: "beta",
+  endpoint: undefined,
+  rttMs: 140.2,
+  lossFraction: 0,
+  from: {
+    name: "alpha",
+    nat: "symmetric",
+    candidates: [{ endpoint: "203.0.113.10:7117", result: "told", rttMs: undefined }],
+  },
+  to: {
+    name: "gamma",
+    nat: undefined,
+    candidates: [{ endpoint: "203.0.113.20:4000", result: "silent", rttMs: undefined }],
+  },
+};
+
 export class FakeNode {
   readonly inputs: NodeInput[] = [];
   readonly outputs: NodeOutput[] = [];
@@ -130,6 +153,10 @@ export class FakeNode {
         id,
         reply: { kind: "pong", peer: "beta", rttMs: 1.5, via: "relay gamma" },
       });
+    } else if (command.name === "survey") {
+      this.outputs.push({ kind: "reply", id, reply: { kind: "done" } });
+    } else if (command.name === "explain" && command.to === "gamma") {
+      this.outputs.push({ kind: "reply", id, reply: { kind: "explained", explained: EXPLAINED } });
     } else {
       this.outputs.push({
         kind: "reply",

@@ -105,6 +105,10 @@ describe("asking a running agent", () => {
     "journal -n 5",
     "ping beta -c 1",
     "ping beta -c 1 --json",
+    "netcheck",
+    "netcheck --json",
+    "explain gamma",
+    "explain gamma beta --json",
   ])("weft %s", async (line) => {
     const ran = await weft(line);
     expect(ran.err).toBe("");
@@ -183,6 +187,7 @@ describe("asking a running agent", () => {
       code: 7,
       err: "weft: nobody has that name\n",
     });
+    expect(await weft("explain nobody")).toMatchObject({ code: 7 });
     expect(await weft("ip --peer nobody")).toMatchObject({ code: 7 });
     expect(await weft("ip --peer gamma")).toMatchObject({ code: 1, out: "" });
     expect(await weft("lease show --ip 10.117.0.99")).toMatchObject({ code: 7 });

@@ -57,8 +57,12 @@ describe("a NAT's kind from samples", () => {
           fc.shuffledSubarray([...SERVERS], { minLength: 4 }),
           (seed, order) => {
             const samples = [...look(kind, seed, order), ...filterTests(kind)];
-            // Four random ports in steps of at most 32: less than once in ten million runs.
-            expect(classifyNat(samples)).toMatchObject(expected(kind));
+            const { allocation, ...behaviour } = expected(kind);
+            expect(classifyNat(samples)).toMatchObject(behaviour);
+            // Two random ports are neighbours once in two thousand runs, four hardly ever.
+            if (kind.mapping !== "address") {
+              expect(classifyNat(samples).allocation).toBe(allocation);
+            }
           },
         ),
         { numRuns: 300 },
