@@ -13,6 +13,8 @@ import { eventually, run } from "../lab/shell.ts";
 const TCP_SECONDS = 5;
 const ROUNDS = 3;
 const IDLE_SECONDS = 30;
+/** UDP payload on the cable's 1500 bytes: what was measured went through at least so many datagrams. */
+const LARGEST_DATAGRAM = 1_472;
 const RANGE = "10.45.0.0/24";
 /** Kernel ticks per second in /proc/PID/stat. */
 const TICKS = 100;
@@ -37,6 +39,10 @@ async function main(): Promise<void> {
     report("weft", weft);
     const ratio = median(weft.map((f) => f.tcpGbps)) / median(wireguard.map((f) => f.tcpGbps));
     console.log(`weft / wireguard-go, one TCP stream: ${ratio.toFixed(2)}`);
+    const relayed = await measureRelayed(a, b, lab);
+    report("over a relay", [relayed]);
+    const share = relayed.tcpGbps / median(weft.map((f) => f.tcpGbps));
+    console.log(`weft over a relay / direct, one TCP stream: ${share.toFixed(2)}`);
     await measureIdle(a, b, lab);
   } finally {
     await lab.remove();
@@ -84,6 +90,37 @@ async function measureWeft(a: Site, b: Site, lab: Lab): Promise<Figures> {
   for (const agent of agents) await agent.weft("down");
   for (const agent of agents) await agent.stop();
   return figures;
+}
+
+/** The pair cannot reach each other; a third site carries, without a limit of its own. */
+async function measureRelayed(a: Site, b: Site, lab: Lab): Promise<Figures> {
+  const relay = new Agent(await lab.addSite("relay"), join(lab.folder, "cluster.yaml"), {
+    flags: ["--relay", "members"],
+  });
+  await lab.block(a, b);
+  const agents = await startWeft(a, b, lab);
+  relay.start();
+  for (const agent of [...agents, relay]) await agent.online();
+  const ip = await agents[1].online();
+  await eventually("the pair talks over the relay", () => isRelayed(agents[0], ip), 20_000);
+  const figures = await measure(a, b, ip);
+  const carried = await relayedDatagrams(relay);
+  const least = (figures.tcpGbps * 1e9 * TCP_SECONDS) / 8 / LARGEST_DATAGRAM;
+  if (carried < least) throw new Error(`the relay carried ${carried} datagrams, not ${least}`);
+  for (const agent of [...agents, relay]) await agent.weft("down");
+  for (const agent of [...agents, relay]) await agent.stop();
+  await lab.unblockAll();
+  return figures;
+}
+
+async function relayedDatagrams(relay: Agent): Promise<number> {
+  const { text } = (await relay.ask("metrics")) as unknown as { readonly text: string };
+  return Number(/^weft_relayed_datagrams_total (\d+)$/m.exec(text)?.[1] ?? 0);
+}
+
+async function isRelayed(agent: Agent, ip: string): Promise<boolean> {
+  await agent.site.finish(["ping", "-c1", "-W1", ip]);
+  return (await agent.status())?.peers.some((peer) => peer.link === "relay") === true;
 }
 
 async function measureWireguard(a: Site, b: Site): Promise<Figures> {
