@@ -12,7 +12,10 @@ export interface NatOptions {
   readonly guard?: boolean;
   /** Life of a UDP mapping; default 120 s (RFC 4787, REQ-5). */
   readonly udpSeconds?: number;
-  /** Outside ports of endpoint-independent kinds are taken from here on. Default: the inside port is kept. */
+  /**
+   * Outside ports of endpoint-independent kinds are the 10,000 from here on, but an inside port that is
+   * one of them is kept; from 10,000 on none of the usual source ports is. Default: all are kept.
+   */
   readonly firstPort?: number;
 }
 
