@@ -37,6 +37,8 @@ export const SOME_PAIRS: readonly PairKinds[] = [
   { a: "symmetric", b: "one_to_one" },
   { a: "symmetric_sequential", b: "restricted" },
   { a: "one_to_one", b: "one_to_one" },
+  { a: "udp_blocked", b: "portrestricted" },
+  { a: "udp_blocked", b: "public" },
   { a: "cgn", b: "portrestricted" },
   { a: "cgn", b: "symmetric" },
   ...SHARED.slice(0, 1),
