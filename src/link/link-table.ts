@@ -1,11 +1,14 @@
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
+import type { OwnWhereabouts } from "./handshake-self.ts";
 import type { Link } from "./link.ts";
 import type { LinkId } from "./link-types.ts";
 
 /** Near links, shortcuts and 128 on demand, with room for leaves and for what others open. */
 const MAX_LINKS = 512;
+
+type Whereabouts = ReturnType<OwnWhereabouts["whereabouts"]>;
 
 /** The links by id and by address, and which of them the input at hand reached. */
 export class LinkTable {
@@ -64,6 +67,18 @@ export class LinkTable {
   useAll(): readonly Link[] {
     for (const link of this.#links.values()) this.#touched.add(link);
     return this.all();
+  }
+
+  /** Our own addresses changed. */
+  doubtAll(now: Millis): void {
+    for (const link of this.useAll()) link.doubtPath(now);
+  }
+
+  /** Tells every peer that can be reached where we may be found. */
+  announceAll(now: Millis, own: Whereabouts): void {
+    for (const link of this.useAll()) {
+      if (link.paths.view().kind !== "none") link.announce(now, own, false);
+    }
   }
 
   useDue(now: Millis): readonly Link[] {

@@ -264,6 +264,12 @@ export class Link {
     this.#out.push({ kind: "renew" });
   }
 
+  /** Our own addresses changed. */
+  doubtPath(now: Millis): void {
+    this.paths.doubtActive(now);
+    this.#drainPaths(now);
+  }
+
   addRelay(now: Millis, via: SessionId, address: RingAddress, label: Label): void {
     this.#relayWish.found();
     this.paths.addRelay(now, via, address, label);
@@ -507,6 +513,9 @@ export class Link {
           break;
         case "overdue":
           this.#out.push({ kind: "want-traffic" });
+          break;
+        case "broken":
+          this.#breakPath(now);
           break;
         case "unanswered":
           this.#unanswered(now, out.since);

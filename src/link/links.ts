@@ -175,7 +175,7 @@ export class Links
         this.#self.wallSeconds = input.wallSeconds;
         return;
       case "local-endpoints":
-        this.#own.setLocal(input.endpoints);
+        if (this.#own.setLocal(input.endpoints)) this.#links.doubtAll(now);
         return this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
       case "reflexive":
         return this.#noteReflexive(now, `stun ${input.socket}`, input);
@@ -519,6 +519,8 @@ export class Links
 
   #moved(now: Millis, link: Link): void {
     if (!link.isDirect) this.#relays.linkLost(now, link.id, false);
+    // The first thing the peer hears by the relay: perhaps we moved, and it sends to where we were.
+    if (link.paths.view().kind === "relay") link.announce(now, this.whereabouts(), false);
     this.#event(pathChanged(link.peer, link.paths.view()));
     if (link.paths.view().kind !== "none") link.tellNat(now, this.#nat);
   }

@@ -24,8 +24,14 @@ export class OwnCandidates {
   /** The last word of each peer, longest silent first: whoever lies takes one place at most. */
   readonly #sightings = new Map<Witness, Sighting>();
 
-  setLocal(endpoints: readonly Endpoint[]): void {
+  /** True when the addresses changed; the first ones are no change. */
+  setLocal(endpoints: readonly Endpoint[]): boolean {
+    const before = this.#local;
     this.#local = endpoints;
+    const has = (list: readonly Endpoint[], one: Endpoint) =>
+      list.some((other) => sameEndpoint(other, one));
+    const isSame = before.length === endpoints.length && before.every((one) => has(endpoints, one));
+    return !isSame && before.length > 0;
   }
 
   /** Whether some peer sees us at an address that is not ours. */

@@ -9,9 +9,14 @@ import { ProbeSchedule, PUNCHING_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedul
 import { RttEstimate } from "./rtt.ts";
 import { isStream } from "./stream-sockets.ts";
 
-/** NATs forget a UDP mapping after 30 s at the earliest (RFC 4787 asks for 120 s). */
+/** Firewalls forget a flow of UDP after 30 s at the earliest. */
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_SPREAD_MS = 5_001;
+/**
+ * Behind a NAT of which nothing is known this much of it, 7 to 8.75 s: RFC 4787 asks for 120 s, but NATs
+ * that forget a mapping after 10 s exist, and an empty message in eight seconds is next to nothing.
+ */
+const NAT_KEEPALIVE_FRACTION = 0.35;
 /** A spare path is asked rarely, but often enough to keep its mapping. */
 export const SPARE_PERIOD_MS: Millis = 20_000;
 /** A path through a relay is asked this often: 50 probes find a relay that drops within a minute. */
@@ -35,6 +40,8 @@ export interface Path {
   wantsOpener: boolean;
   readonly loss: LossMeter;
   isGood: boolean;
+  /** An end of it moved, most likely: the first probe without answer counts. */
+  isDoubted: boolean;
   lastAckAt: Millis;
 }
 
@@ -75,6 +82,7 @@ export function newPath(now: Millis, index: PathIndex, asked: NewPath, rng: Rng)
     wantsOpener: isPunched,
     loss: new LossMeter(),
     isGood: false,
+    isDoubted: false,
     lastAckAt: Number.NEGATIVE_INFINITY,
   };
 }
@@ -82,6 +90,11 @@ export function newPath(now: Millis, index: PathIndex, asked: NewPath, rng: Rng)
 function sizeKindOf(to: PathTarget): PathKind {
   if (to.kind === "relay") return "relayed";
   return isIpv6(to.endpoint.ip) ? "v6" : "v4";
+}
+
+/** How long the path may be silent before the engine sends an empty message. */
+export function keepaliveOf(path: Path, isBehindNat: boolean): Millis {
+  return isBehindNat ? Math.round(path.keepaliveMs * NAT_KEEPALIVE_FRACTION) : path.keepaliveMs;
 }
 
 /**

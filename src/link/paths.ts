@@ -23,6 +23,7 @@ import { socketFor } from "./handshake-initiator.ts";
 import type { LinksOutput, PathView } from "./link-types.ts";
 import {
   isBetter,
+  keepaliveOf,
   type NewPath,
   type Path,
   type PathOrigin,
@@ -32,7 +33,7 @@ import {
 } from "./path.ts";
 import { MAX_DIRECT_PATHS, MAX_RELAY_PATHS, PathTable } from "./path-table.ts";
 import { PeerCandidates } from "./peer-candidates.ts";
-import { LIVE_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
+import { DOUBTED_GAPS_MS, LIVE_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { Probes } from "./probes.ts";
 import { PunchRounds } from "./punch-rounds.ts";
 import { isStream, udpEndpointOf } from "./stream-sockets.ts";
@@ -53,6 +54,8 @@ export type PathsOutput =
   | { readonly kind: "active" }
   /** The active path did not answer three probes and no other took over. */
   | { readonly kind: "unanswered"; readonly since: Millis }
+  /** An end of the active path moved: it is of no use any more, though the peer may live. */
+  | { readonly kind: "broken" }
   /** A probe of the active path is overdue: time to ask the engine what it heard. */
   | { readonly kind: "overdue" }
   /** A round of probing without a direct path begins. */
@@ -236,9 +239,20 @@ export class Paths {
     if (!this.#hasUdp) this.#rounds.want(now);
   }
 
+  /** We or the peer moved, it seems: see at once whether the active path still works. */
+  doubtActive(now: Millis): void {
+    const active = this.#active;
+    if (active === undefined || active.isDoubted) return;
+    active.isDoubted = true;
+    active.schedule.setGaps(DOUBTED_GAPS_MS);
+    active.schedule.hurry(now);
+    this.#run(now, active);
+  }
+
   /** The peer may be found elsewhere now. While a relay works, a round is agreed on before trying. */
   learnCandidates(now: Millis, endpoints: readonly Endpoint[]): void {
     const isNews = this.#candidates.learn(endpoints);
+    if (isNews) this.doubtActive(now);
     if (this.#hasUdp) return;
     if (isNews) this.#rounds.reset();
     this.#rounds.want(now);
@@ -347,7 +361,7 @@ export class Paths {
     if (padTo === undefined) this.#noteLoss(path);
     else if (path.size.answered(now, padTo)) this.#writePath(path);
     // The peer may have moved here: then the active path stays silent and this one takes over.
-    if (path.origin === "seen" && !path.isGood) this.#active?.schedule.hurry(now);
+    if (path.origin === "seen" && !path.isGood) this.doubtActive(now);
     if (path.origin === "question") this.#remove(now, path);
     else this.#succeed(now, path);
     return { tookMs: now - sentAt, from: path.to.kind === "direct" ? path.to : undefined };
@@ -406,6 +420,11 @@ export class Paths {
     if (path.schedule.misses === 0 || path !== this.#active) return;
     this.lossFraction += (1 - this.lossFraction) * LOSS_GAIN;
     this.#out.push({ kind: "overdue" });
+    if (path.isDoubted) {
+      path.isDoubted = false;
+      this.#out.push({ kind: "broken" });
+      return;
+    }
     if (path.schedule.misses > 1) return this.#choose(now);
     for (const other of this.#table.all()) if (other.isGood) other.schedule.hurry(now);
   }
@@ -441,6 +460,7 @@ export class Paths {
 
   #succeed(now: Millis, path: Path): void {
     path.isGood = true;
+    path.isDoubted = false;
     path.lastAckAt = now;
     if (path === this.#active && isUdp(path.to)) this.#rounds.stop();
     path.schedule.setGaps(LIVE_GAPS_MS);
@@ -468,6 +488,8 @@ export class Paths {
       this.#rounds.stop();
       this.#rounds.reset();
     } else this.#rounds.want(now);
+    // What was found out about our NAT since the path was made.
+    this.#writePath(path);
     this.#command({ op: "path-active", session: this.#options.session, path: path.index });
     this.#out.push({ kind: "active" });
     if (before?.to.kind === "relay" && before.loss.isLossy) this.#remove(now, before);
@@ -539,7 +561,7 @@ export class Paths {
       to: path.to,
       maxDatagram: path.size.confirmed,
       settled: path.size.isSettled,
-      keepaliveMs: path.keepaliveMs,
+      keepaliveMs: keepaliveOf(path, this.#options.place.isBehindNat),
     });
   }
 

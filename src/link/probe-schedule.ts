@@ -2,6 +2,8 @@ import type { Millis } from "../base/time.ts";
 
 /** Waits after each probe of a series on a path that worked: two repetitions, then the verdict. */
 export const LIVE_GAPS_MS: readonly Millis[] = [500, 500, 500];
+/** Waits on a path that worked until an end of it moved, most likely: one answer is enough. */
+export const DOUBTED_GAPS_MS: readonly Millis[] = [250, 250, 500];
 /** Waits on a path that never worked: both sides probe, so both NATs open within these. */
 export const TRYING_GAPS_MS: readonly Millis[] = [250, 250, 500, 1_000];
 /**

@@ -3,6 +3,7 @@ import { isSensibleCandidate } from "../../src/link/candidate-filter.ts";
 import { ExtraSockets } from "../../src/link/extra-sockets.ts";
 import { PeerCandidates } from "../../src/link/peer-candidates.ts";
 import { PunchRounds } from "../../src/link/punch-rounds.ts";
+import { FIRST_STREAM } from "../../src/link/stream-sockets.ts";
 import { introduce, natPair, runUntil } from "./nat-pair.ts";
 
 describe("a candidate", () => {
@@ -62,11 +63,12 @@ describe("rounds", () => {
 
 describe("indexes of further sockets", () => {
   it("go round, never to one in use, and end", () => {
-    const sockets = new ExtraSockets<number>(766);
-    expect([sockets.take(1), sockets.take(2), sockets.take(3)]).toEqual([766, 767, undefined]);
-    expect(sockets.close(766)).toEqual({ op: "socket-close", socket: 766 });
-    expect(sockets.close(766)).toBeUndefined();
-    expect([sockets.take(3), sockets.ownerOf(766), sockets.ownedBy(2)]).toEqual([766, 3, [767]]);
+    const [low, high] = [FIRST_STREAM - 2, FIRST_STREAM - 1];
+    const sockets = new ExtraSockets<number>(FIRST_STREAM - 2);
+    expect([sockets.take(1), sockets.take(2), sockets.take(3)]).toEqual([low, high, undefined]);
+    expect(sockets.close(low)).toEqual({ op: "socket-close", socket: low });
+    expect(sockets.close(low)).toBeUndefined();
+    expect([sockets.take(3), sockets.ownerOf(low), sockets.ownedBy(2)]).toEqual([low, 3, [high]]);
   });
 });
 

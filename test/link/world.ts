@@ -224,6 +224,8 @@ export class TestNode {
   /** Ports of the sockets that the core opened. */
   readonly sockets = new Map<SocketIndex, number>();
   opened = 0;
+  /** How many `silent` outputs were answered. */
+  saidSilent = 0;
 
   constructor(world: World, options: NodeOptions) {
     const { name, endpoint } = options;
