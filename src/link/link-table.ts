@@ -1,3 +1,4 @@
+import type { NatReport } from "../base/nat.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
@@ -74,10 +75,12 @@ export class LinkTable {
     for (const link of this.useAll()) link.doubtPath(now);
   }
 
-  /** Tells every peer that can be reached where we may be found. */
-  announceAll(now: Millis, own: Whereabouts): void {
+  /** Tells every peer that can be reached where we may be found, and behind what. */
+  announceAll(now: Millis, own: Whereabouts, nat: NatReport): void {
     for (const link of this.useAll()) {
-      if (link.paths.view().kind !== "none") link.announce(now, own, false);
+      if (link.paths.view().kind === "none") continue;
+      link.announce(now, own, false);
+      link.tellNat(now, nat);
     }
   }
 

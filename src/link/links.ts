@@ -560,12 +560,7 @@ export class Links
   }
 
   #announceAll(now: Millis): void {
-    const own = this.whereabouts();
-    for (const link of this.#links.useAll()) {
-      if (link.paths.view().kind === "none") continue;
-      link.announce(now, own, false);
-      link.tellNat(now, this.#nat);
-    }
+    this.#links.announceAll(now, this.whereabouts(), this.#nat);
   }
 
   #sendHandshake(channel: Channel, bytes: Uint8Array): void {
