@@ -251,10 +251,11 @@ export class Paths {
 
   /** The peer may be found elsewhere now. While a relay works, a round is agreed on before trying. */
   learnCandidates(now: Millis, endpoints: readonly Endpoint[]): void {
-    const isNews = this.#candidates.learn(endpoints);
-    if (isNews) this.doubtActive(now);
+    const news = this.#candidates.learn(endpoints);
+    // Without a direct path each round of punching tells a fresh port: nobody moved.
+    if (news === "addresses" || (news === "ports" && this.hasDirect)) this.doubtActive(now);
     if (this.#hasUdp) return;
-    if (isNews) this.#rounds.reset();
+    if (news === "addresses") this.#rounds.renew(now);
     this.#rounds.want(now);
     if (this.#active === undefined) this.#tryCandidates(now);
   }
@@ -326,6 +327,8 @@ export class Paths {
     if (this.#hasUdp) this.#rounds.stop();
     else this.#rounds.restart(now);
     this.#runAll(now);
+    // No candidate is tried from it: there is none of its family, or no room for one more path.
+    if (socket !== undefined) this.#noteUnused(socket);
   }
 
   /** Keys arrived that let us seal: ask every path now. */

@@ -4,6 +4,9 @@ import { isSensibleCandidate } from "./candidate-filter.ts";
 /** Addresses a peer was seen at, besides those it tells: the last ones and one of each network it has. */
 const MAX_SEEN = 4;
 
+/** What a peer's word tells anew: a port opens with each round of punching, an address by a move. */
+export type CandidateNews = "none" | "ports" | "addresses";
+
 /** Where a peer may be found: the next one to try first. */
 export class PeerCandidates {
   #told: readonly Endpoint[] = [];
@@ -15,12 +18,15 @@ export class PeerCandidates {
     return this.#order;
   }
 
-  /** The peer's own word, best first; it replaces what was told before. True when there is news. */
-  learn(told: readonly Endpoint[]): boolean {
+  /** The peer's own word, best first; it replaces what was told before. */
+  learn(told: readonly Endpoint[]): CandidateNews {
     const before = this.#order;
     this.#told = told.filter(isSensibleCandidate);
     this.#arrange();
-    return this.#told.some((endpoint) => !isAmong(before, endpoint));
+    const unknown = this.#told.filter((endpoint) => !isAmong(before, endpoint));
+    if (unknown.length === 0) return "none";
+    const hasMoved = unknown.some(({ ip }) => !before.some((known) => known.ip === ip));
+    return hasMoved ? "addresses" : "ports";
   }
 
   /** The peer was seen there. */

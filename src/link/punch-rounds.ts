@@ -7,6 +7,8 @@ const EAGER_ROUNDS = 8;
 const EAGER_ROUND_MS = 2_000;
 /** After them 4, 8 .. 60 s. */
 const LAST_ROUND_MS = 60_000;
+/** A peer that tells new addresses all the time must not keep us trying them. */
+const RENEW_MS = 60_000;
 /** The responder leaves the rounds to the initiator, unless that calls none. */
 const FOLLOWER_EXTRA_MS = 5_000;
 
@@ -20,6 +22,7 @@ export class PunchRounds {
   readonly #extraMs: Millis;
   #roundAt: Millis = NEVER;
   #rounds = 0;
+  #renewedAt: Millis = Number.NEGATIVE_INFINITY;
 
   /** @param isCaller this side calls the rounds; the other one only when nobody does */
   constructor(isCaller: boolean) {
@@ -38,6 +41,13 @@ export class PunchRounds {
   /** Something changed: the gaps begin with the shortest one again. */
   reset(): void {
     this.#rounds = 0;
+  }
+
+  /** The peer says that it moved: like `reset`, but only once a minute. */
+  renew(now: Millis): void {
+    if (now - this.#renewedAt < RENEW_MS) return;
+    this.#renewedAt = now;
+    this.reset();
   }
 
   /** A direct path works. */

@@ -16,6 +16,7 @@ import { type Millis, NEVER } from "../base/time.ts";
 import { type ExtraSockets, openSocket } from "./extra-sockets.ts";
 import type { LinkId } from "./link-types.ts";
 import type { OwnPlace } from "./paths.ts";
+import { RateWindow } from "./rate-window.ts";
 
 /** Rounds that wait for witnesses or for the peer. A site that wakes up may have them all to make. */
 const MAX_PUNCHES = 64;
@@ -27,6 +28,12 @@ const WITNESSES = 2;
 const WITNESS_MS = 400;
 /** The peer's answer comes within this, or never: the next round is due then. */
 const TOLD_MS = 1_500;
+/**
+ * Rounds a peer may call in a minute: the twelve of a peer that moved, and some of one whose
+ * relay broke. Each costs a socket and some thirty probes to wherever the peer says it is.
+ */
+export const MAX_CALLED = 20;
+const CALLED_MS = 60_000;
 
 type Phase =
   | { readonly kind: "preparing"; readonly until: Millis; awaited: number }
@@ -79,6 +86,8 @@ export class Puncher {
   readonly #options: PuncherOptions;
   readonly #out = new Outbox<PuncherOutput>();
   readonly #punches = new Map<LinkId, Punch>();
+  /** Rounds that the peer of a link called; at most one entry a link. */
+  readonly #called = new Map<LinkId, RateWindow>();
 
   constructor(options: PuncherOptions) {
     this.#options = options;
@@ -110,7 +119,7 @@ export class Puncher {
   /** The peer told its candidates. @param wantsAnswer it calls a round */
   told(now: Millis, link: LinkId, wantsAnswer: boolean): void {
     const punch = this.#punches.get(link);
-    if (wantsAnswer && punch === undefined) return this.#prepare(now, link, false);
+    if (wantsAnswer && punch === undefined) return this.#join(now, link);
     // Both called at once: what the peer told is what was waited for.
     if (punch?.isCaller === true && punch.phase.kind === "told") {
       if (wantsAnswer) this.#out.push({ kind: "tell", link, first: punch.seen, answer: false });
@@ -138,6 +147,7 @@ export class Puncher {
   /** The link is no more. */
   forget(link: LinkId): void {
     this.#punches.delete(link);
+    this.#called.delete(link);
     for (const socket of this.#options.sockets.ownedBy(link)) this.#close(socket);
   }
 
@@ -148,6 +158,13 @@ export class Puncher {
       else if (punch.phase.kind === "waiting") this.#start(punch);
       else this.#abandon(punch);
     }
+  }
+
+  /** The peer called a round. */
+  #join(now: Millis, link: LinkId): void {
+    const called = this.#called.get(link) ?? new RateWindow(CALLED_MS);
+    this.#called.set(link, called);
+    if (called.add(now) <= MAX_CALLED) this.#prepare(now, link, false);
   }
 
   #prepare(now: Millis, link: LinkId, isCaller: boolean): void {

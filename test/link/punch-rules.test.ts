@@ -27,8 +27,9 @@ describe("a candidate", () => {
   it("is tried in the order told, and after the others once it was tried", () => {
     const [a, b, c] = [1, 2, 3].map((port) => ({ ip: "192.0.2.1", port })) as never[];
     const candidates = new PeerCandidates();
-    expect(candidates.learn([a, b] as never)).toBe(true);
-    expect(candidates.learn([b] as never)).toBe(false);
+    expect(candidates.learn([a] as never)).toBe("addresses");
+    expect(candidates.learn([a, b] as never)).toBe("ports");
+    expect(candidates.learn([b] as never)).toBe("none");
     expect(candidates.all()).toEqual([b]);
     candidates.keep(c as never);
     candidates.learn([b, a] as never);

@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import { SeededRng } from "../../src/base/rng.ts";
+import { ExtraSockets } from "../../src/link/extra-sockets.ts";
+import { Paths } from "../../src/link/paths.ts";
+import { PunchRounds } from "../../src/link/punch-rounds.ts";
+import { MAX_CALLED, Puncher } from "../../src/link/puncher.ts";
+import { introduce, natPair } from "./nat-pair.ts";
+
+const LINK = 7;
+
+function drain<O>(machine: { poll(): O | undefined }): O[] {
+  const out: O[] = [];
+  for (let one = machine.poll(); one !== undefined; one = machine.poll()) out.push(one);
+  return out;
+}
+
+describe("a pair that cannot be direct", () => {
+  it("punches ever more rarely, though each round tells a fresh port", () => {
+    const pair = natPair("symmetric", "symmetric");
+    introduce(pair);
+    const { world, a, b } = pair;
+    world.run(120_000);
+    const [ofA, ofB] = [a.opened, b.opened];
+    world.run(600_000);
+    expect(a.linkTo(b)?.path.kind).toBe("relay");
+    expect(a.opened - ofA).toBeGreaterThanOrEqual(8);
+    expect(a.opened - ofA).toBeLessThanOrEqual(15);
+    expect(b.opened - ofB).toBeLessThanOrEqual(15);
+    expect(a.sockets.size + b.sockets.size).toBeLessThanOrEqual(2);
+  });
+});
+
+describe("a peer", () => {
+  function bench() {
+    const sockets = new ExtraSockets<number>(1);
+    const links = { rttMs: () => 0 };
+    const place = { isBehindNat: true };
+    const puncher = new Puncher({ sockets, links, place, hasIpv4: true });
+    /** The peer calls; nobody can be asked where the fresh port is. @returns whether we tried */
+    const isJoined = (now: number): boolean => {
+      puncher.told(now, LINK, true);
+      puncher.asked(now, LINK, 0);
+      puncher.timeout(now);
+      return drain(puncher).some(({ kind }) => kind === "start");
+    };
+    return { puncher, sockets, isJoined };
+  }
+
+  it("has twenty of its rounds joined in a minute, however many it calls", () => {
+    const { puncher, sockets, isJoined } = bench();
+    const calls = Array.from({ length: 600 }, (_, i) => i * 100);
+    expect(calls.filter((now) => isJoined(now))).toHaveLength(MAX_CALLED);
+    expect(isJoined(60_000)).toBe(true);
+    puncher.forget(LINK);
+    expect(sockets.size).toBe(0);
+  });
+
+  it("that says it moved all the time is tried eagerly once a minute", () => {
+    const rounds = new PunchRounds(true);
+    let count = 0;
+    for (let now = 0; now < 600_000; now += 100) {
+      rounds.renew(now);
+      rounds.want(now);
+      if (rounds.takeRound(now)) count++;
+    }
+    expect(count).toBeLessThanOrEqual(13 * 10);
+  });
+});
+
+describe("the socket of a round", () => {
+  it("is given back when no candidate is tried from it", () => {
+    const paths = new Paths({
+      session: LINK,
+      rng: new SeededRng(1, 1),
+      sockets: [4],
+      periodMs: 3_000,
+      isCaller: true,
+      place: { isBehindNat: true },
+    });
+    paths.learnCandidates(0, [{ ip: "2001:db8::1" as never, port: 4_000 }]);
+    paths.startRound(0, 5);
+    expect(drain(paths)).toContainEqual({ kind: "socket-unused", socket: 5 });
+  });
+});
