@@ -426,7 +426,7 @@ export class Links
       case "want-relay":
         return this.#relays.open(now, link.address, link.relayHints);
       case "relay-lossy":
-        this.#relays.avoid(now, out.via);
+        this.#relays.avoid(now, out.via, link.address);
         return this.#event(convictionOf(this.#links, link, out));
       case "release-relay":
         return this.#relays.release(out.via, out.label);

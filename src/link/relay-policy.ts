@@ -17,7 +17,7 @@ export const CAPABILITY_NO_RELAY = 1;
 
 /** Own evidence is forgotten after this long: machines and lines get better. */
 const AVOID_MS: Millis = 600_000;
-/** Relays that served this node badly: more than it ever tries within that time. */
+/** Pairs of relay and peer that were served badly: more than are ever tried within that time. */
 const MAX_AVOIDED = 256;
 /** Cost of a relay whose round trip is not known yet. */
 const UNKNOWN_RTT_MS = 1_000;
@@ -28,20 +28,24 @@ export function relayCostMs(rttMs: number | undefined, lossFraction: number): nu
   return (rttMs ?? UNKNOWN_RTT_MS) / (kept * kept);
 }
 
-/** Relays convicted on this node's own evidence; what others say of a relay counts nothing. */
+/**
+ * Relays convicted on this node's own evidence; what others say of a relay counts nothing. The
+ * evidence is of one peer, which may be the one that loses: for other peers the relay stays good.
+ */
 export class AvoidedRelays {
-  readonly #until = new Map<RingAddress, Millis>();
+  readonly #until = new Map<string, Millis>();
 
-  avoid(now: Millis, relay: RingAddress): void {
-    this.#until.delete(relay);
-    this.#until.set(relay, now + AVOID_MS);
+  avoid(now: Millis, relay: RingAddress, peer: RingAddress): void {
+    const pair = `${relay} ${peer}`;
+    this.#until.delete(pair);
+    this.#until.set(pair, now + AVOID_MS);
     for (const oldest of this.#until.keys()) {
       if (this.#until.size <= MAX_AVOIDED) break;
       this.#until.delete(oldest);
     }
   }
 
-  has(now: Millis, relay: RingAddress): boolean {
-    return now < (this.#until.get(relay) ?? Number.NEGATIVE_INFINITY);
+  has(now: Millis, relay: RingAddress, peer: RingAddress): boolean {
+    return now < (this.#until.get(`${relay} ${peer}`) ?? Number.NEGATIVE_INFINITY);
   }
 }

@@ -133,9 +133,9 @@ export class Relays {
     return this.#circuits.size === 0 ? NEVER : this.#nextAt;
   }
 
-  /** This node's own packets were dropped there: another relay is chosen if there is one. */
-  avoid(now: Millis, relay: RingAddress): void {
-    this.#avoided.avoid(now, relay);
+  /** Our packets for `peer` were dropped there: another relay is chosen for it if there is one. */
+  avoid(now: Millis, relay: RingAddress, peer: RingAddress): void {
+    this.#avoided.avoid(now, relay, peer);
   }
 
   /**
@@ -328,8 +328,8 @@ export class Relays {
         address !== target && refuses !== true && !visited.includes(address),
     );
     // Only who uses a relay knows how it serves; for others' circuits nobody is avoided.
-    const trusted =
-      inward === undefined ? open.filter(({ address }) => !this.#avoided.has(now, address)) : open;
+    const isTrusted = ({ address }: DirectLink) => !this.#avoided.has(now, address, target);
+    const trusted = inward === undefined ? open.filter(isTrusted) : open;
     const choice = trusted.length > 0 ? trusted : open;
     const hinted = choice.filter(({ address }) => hints.includes(address));
     return hinted.length > 0 ? cheapest(hinted) : nearest(target, choice);

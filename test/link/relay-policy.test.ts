@@ -101,15 +101,20 @@ describe("the choice of a relay", () => {
 
   it("leaves a convicted one alone for ten minutes, unless there is no other", () => {
     const { relays, sent } = relaysWith([near(1, 40), near(2, 20)]);
-    relays.avoid(0, 2n);
+    for (const peer of [TARGET, 700n]) relays.avoid(0, 2n, peer);
     relays.open(1_000, TARGET, hints);
-    relays.open(1_000, 800n, hints);
     relays.open(601_000, 700n, hints);
-    expect(sent().map(({ link }) => link)).toEqual([1, 1, 2]);
-    relays.avoid(601_000, 1n);
-    relays.avoid(601_000, 2n);
+    expect(sent().map(({ link }) => link)).toEqual([1, 2]);
+    for (const relay of [1n, 2n]) relays.avoid(601_000, relay, 600n);
     relays.open(602_000, 600n, hints);
     expect(sent()).toHaveLength(1);
+  });
+
+  it("lets no peer that drops what it is sent convict a relay for the others", () => {
+    const { relays, sent } = relaysWith([near(1, 40), near(2, 20)]);
+    relays.avoid(0, 2n, TARGET);
+    relays.open(1_000, 800n, hints);
+    expect(sent().map(({ link }) => link)).toEqual([2]);
   });
 
   it("takes another member for the second circuit, and no third", () => {
