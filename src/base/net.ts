@@ -172,3 +172,20 @@ export function linkLocalOf(mac: Mac): Ip {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = m;
   return ipFromBytes(Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f));
 }
+
+/** RFC 1918, RFC 6598, unique local IPv6, link-local: hosts of this site or of its carrier. */
+export function isPrivate(ip: Ip): boolean {
+  if (isIpv6(ip)) return /^f[cd]|^fe[89ab]/.test(ip);
+  return PRIVATE.some(([first, size]) => {
+    const offset = ipv4Number(ip) - ipv4Number(first);
+    return offset >= 0 && offset < size;
+  });
+}
+
+const PRIVATE: readonly (readonly [Ip, number])[] = [
+  ["10.0.0.0", 2 ** 24],
+  ["172.16.0.0", 2 ** 20],
+  ["192.168.0.0", 2 ** 16],
+  ["100.64.0.0", 2 ** 22],
+  ["169.254.0.0", 2 ** 16],
+];

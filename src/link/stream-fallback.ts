@@ -4,7 +4,7 @@
  *      asked, no answer --HEAD_START_MS--> streams to each host, all ports at once --opened--> handshake
  *          ^                                   | none leads to a link
  *          \---------- 4, 8 .. 60 s -----------/
- *      a stream that carries no link after UNUSED_MS goes; all go once UDP has worked for RETIRE_MS
+ *      a stream that carries no link after UNUSED_MS goes, or once UDP has worked for RETIRE_MS
  *
  * A handshake over a stream makes a path like any other (decisions/0012). Links prefer UDP paths by
  * themselves, so coming back needs nothing from here.
@@ -18,7 +18,7 @@ import type {
 } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import { type Endpoint, endpointText, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, endpointText, isPrivate, sameEndpoint } from "../base/net.ts";
 import { type Millis, TimerTable } from "../base/time.ts";
 import { listenFailed, streamOpened } from "./link-events.ts";
 import type { PathView } from "./link-types.ts";
@@ -68,6 +68,8 @@ interface Stream {
   readonly to: Endpoint;
   /** Since then it could have carried a link; undefined while it is being set up. */
   openSince: Millis | undefined;
+  /** A link went over it: it stays until UDP has worked for a while. */
+  hasServed: boolean;
 }
 
 export class StreamFallback implements Machine<StreamInput, StreamOutput> {
@@ -96,7 +98,7 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
       case "upcall":
         return this.#receive(now, input.upcall);
       case "asked":
-        this.#hosts = input.endpoints.slice(0, MAX_HOSTS);
+        this.#hosts = outermostFirst(input.endpoints).slice(0, MAX_HOSTS);
         return this.#consider(now);
       case "links":
         return this.#consider(now);
@@ -115,7 +117,7 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
     for (const timer of this.#timers.takeExpired(now)) {
       if (timer === "attempt") this.#attempt(now);
       else if (timer === "unused") this.#closeUnused(now);
-      else this.#closeAll();
+      else this.#closeIdle();
     }
     this.#consider(now);
   }
@@ -144,6 +146,7 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
 
   /** Sets or clears what the present links call for. */
   #consider(now: Millis): void {
+    this.#noteServing();
     const isLinked = this.#isLinked(() => true);
     if (isLinked) this.#retryMs = FIRST_RETRY_MS;
     if (isLinked || this.#hosts.length === 0) this.#timers.clear("attempt");
@@ -156,9 +159,9 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
     else if (!this.#timers.isSet("retire")) this.#timers.set("retire", now + RETIRE_MS);
   }
 
-  /** Whether a link leads to one of the asked hosts over such a socket. */
+  /** Whether a link leads to one of the asked hosts, those outside first of all, over such a socket. */
   #isLinked(over: (socket: SocketIndex) => boolean): boolean {
-    const ips = new Set(this.#hosts.map(({ ip }) => ip));
+    const ips = new Set(outermost(this.#hosts).map(({ ip }) => ip));
     return this.#directWays().some(({ socket, endpoint }) => over(socket) && ips.has(endpoint.ip));
   }
 
@@ -189,7 +192,7 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
   #open(to: Endpoint): void {
     const socket = this.#freeIndex();
     if (socket === undefined) return;
-    this.#streams.set(socket, { to, openSince: undefined });
+    this.#streams.set(socket, { to, openSince: undefined, hasServed: false });
     const proxy = this.#options?.proxy;
     const command = { op: "stream-open", socket, to } as const;
     this.#command(proxy === undefined ? command : { ...command, proxy });
@@ -206,18 +209,30 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
     return undefined;
   }
 
+  #noteServing(): void {
+    for (const socket of this.#usedSockets()) {
+      const stream = this.#streams.get(socket);
+      if (stream !== undefined) stream.hasServed = true;
+    }
+  }
+
   /** Two ports of one host led to the same member, or nobody answered behind the stream. */
   #closeUnused(now: Millis): void {
-    const used = new Set(this.#directWays().map(({ socket }) => socket));
-    for (const [socket, { openSince }] of this.#streams) {
-      if (used.has(socket)) continue;
+    for (const [socket, { openSince, hasServed }] of this.#streams) {
+      if (hasServed) continue;
       if (openSince !== undefined && now - openSince >= UNUSED_MS) this.#close(socket);
       else this.#timers.setEarlier("unused", now + UNUSED_MS);
     }
   }
 
-  #closeAll(): void {
-    for (const socket of this.#streams.keys()) this.#close(socket);
+  /** One host is reached by UDP; another one may still be by its stream alone. */
+  #closeIdle(): void {
+    const used = this.#usedSockets();
+    for (const socket of this.#streams.keys()) if (!used.has(socket)) this.#close(socket);
+  }
+
+  #usedSockets(): ReadonlySet<SocketIndex> {
+    return new Set(this.#directWays().map(({ socket }) => socket));
   }
 
   #close(socket: SocketIndex): void {
@@ -234,4 +249,14 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
   #command(command: EngineCommand): void {
     this.#out.push({ kind: "engine", command });
   }
+}
+
+/** A member on the same LAN is behind the same firewall: it shows no way out where others may. */
+function outermost(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const outside = endpoints.filter(({ ip }) => !isPrivate(ip));
+  return outside.length > 0 ? outside : endpoints;
+}
+
+function outermostFirst(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  return [...endpoints].sort((a, b) => Number(isPrivate(a.ip)) - Number(isPrivate(b.ip)));
 }

@@ -4,7 +4,7 @@
  */
 
 import type { NatAllocation, NatFiltering, NatMapping, NatReport } from "../base/nat.ts";
-import { type Endpoint, type Ip, ipv4Number, isIpv6, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, isIpv6, isPrivate, sameEndpoint } from "../base/net.ts";
 import type { Millis } from "../base/time.ts";
 
 export type NatSample =
@@ -146,20 +146,3 @@ function filteringOf(samples: readonly NatSample[]): NatFiltering {
   if (port === undefined) return "unknown";
   return port ? "address" : "address-and-port";
 }
-
-/** RFC 1918, RFC 6598, unique local IPv6, link-local: hosts of this site or of its carrier. */
-export function isPrivate(ip: Ip): boolean {
-  if (isIpv6(ip)) return /^f[cd]|^fe[89ab]/.test(ip);
-  return PRIVATE.some(([first, size]) => {
-    const offset = ipv4Number(ip) - ipv4Number(first);
-    return offset >= 0 && offset < size;
-  });
-}
-
-const PRIVATE: readonly (readonly [Ip, number])[] = [
-  ["10.0.0.0", 2 ** 24],
-  ["172.16.0.0", 2 ** 20],
-  ["192.168.0.0", 2 ** 16],
-  ["100.64.0.0", 2 ** 22],
-  ["169.254.0.0", 2 ** 16],
-];

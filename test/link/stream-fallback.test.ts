@@ -140,12 +140,38 @@ describe("stream fallback", () => {
     bench.timeout(31_000);
     const closed = (): boolean => bench.commands().some((one) => one.op === "socket-close");
     bench.out();
-    bench.ways = [UDP_WAY, stream];
+    bench.ways = [UDP_WAY];
     bench.machine.handle(40_000, { kind: "links" });
     bench.timeout(69_999);
     expect(closed()).toBe(false);
     bench.timeout(70_000);
     expect(closed()).toBe(true);
+  });
+
+  it("keeps the stream to one host when another one is reached by UDP", () => {
+    const bench = new Bench();
+    const sockets = bench.fallBack(0, HOST, OTHER);
+    const toOther = sockets[2] ?? 0;
+    bench.opened(500, toOther);
+    bench.out();
+    bench.ways = [UDP_WAY, { socket: toOther, endpoint: OTHER }];
+    bench.machine.handle(1_000, { kind: "links" });
+    for (const now of [31_000, 61_000, 91_000]) bench.timeout(now);
+    const closed = bench
+      .commands()
+      .flatMap((one) => (one.op === "socket-close" ? [one.socket] : []));
+    expect(closed).toEqual(sockets.slice(0, 2));
+  });
+
+  it("opens streams though a member on the same LAN, also asked, is linked by UDP", () => {
+    const bench = new Bench();
+    const beside = { ip: "192.168.1.2", port: 7_117 };
+    bench.ways = [{ socket: 0, endpoint: beside }];
+    const sockets = bench.fallBack(0, beside, HOST);
+    expect(sockets).toHaveLength(4);
+    const alone = new Bench();
+    alone.ways = bench.ways;
+    expect(alone.fallBack(0, beside)).toHaveLength(0);
   });
 
   it("never has more streams than indexes, however many hosts are asked", () => {
