@@ -73,8 +73,10 @@ export function askGateway<T>(question: GatewayQuestion<T>): Promise<T | undefin
       const answer = accept(new Uint8Array(bytes));
       if (answer.ok) once(answer.value);
     });
-    // connected: the kernel passes on what comes from there and nothing else
-    socket.connect(port, gateway, () => ask(0));
+    // connected: the kernel passes on what comes from there and nothing else; a listener of its own,
+    // because a callback would be handed the failures too (no route there any more)
+    socket.once("connect", () => ask(0));
+    socket.connect(port, gateway);
   });
 }
 

@@ -61,6 +61,12 @@ describe("a question to the gateway", () => {
     expect(await ask(port)).toBeUndefined();
   });
 
+  it("ends when the kernel refuses to send there", async () => {
+    // A broadcast address cannot be connected to without asking for it, a lost route not at all.
+    const question = { gateway: "255.255.255.255", port: 5_351, request: Uint8Array.of(1), accept };
+    expect(await askGateway(question)).toBeUndefined();
+  });
+
   it("ends where nobody listens", async () => {
     const port = await gateway(() => undefined);
     for (const socket of open.splice(0)) socket.close();
