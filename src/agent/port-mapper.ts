@@ -6,7 +6,7 @@
  *                                             └──refused──> again after RETRY_FIRST_MS, doubled
  */
 import type { Endpoint, Ip } from "../base/net.ts";
-import { endpointText, isIpv6, parseIp } from "../base/net.ts";
+import { endpointText, isIpv6, parseIp, type Subnet, subnetContains } from "../base/net.ts";
 import type { Gateway } from "../io/gateway.ts";
 import type { Log } from "./log.ts";
 import { isPrivateIpv4 } from "./underlay.ts";
@@ -42,6 +42,8 @@ export type PortMappingStatus =
 const LIFE_SECONDS = 3_600;
 /** A shorter life than this would be renewed all the time: it is taken as this. */
 const LIFE_SECONDS_MIN = 120;
+/** A router may grant more than was asked for, up to "for ever": it is asked again all the same. */
+const LIFE_SECONDS_MAX = LIFE_SECONDS;
 /** A router without the function will not learn it; one that restarts comes back. */
 const RETRY_FIRST_MS = 60_000;
 const RETRY_LAST_MS = 3_600_000;
@@ -153,7 +155,8 @@ export class PortMapper {
     const isNews = endpointText(held.outside) !== this.#heldText();
     this.#held = held;
     this.#retryMs = RETRY_FIRST_MS;
-    this.#again((Math.max(LIFE_SECONDS_MIN, lifeSeconds) * 1_000) / 2);
+    const heldSeconds = Math.min(LIFE_SECONDS_MAX, Math.max(LIFE_SECONDS_MIN, lifeSeconds));
+    this.#again((heldSeconds * 1_000) / 2);
     if (!isNews) return;
     const { protocol, outside } = held;
     this.#options.log.info({ protocol, endpoint: endpointText(outside) }, "port mapped");
@@ -201,7 +204,21 @@ function placeAmong(local: readonly LocalEndpoint[], gateway: Gateway | undefine
 }
 
 /** Behind a second NAT the router's own outside address is of no use to anybody outside. */
-function faultOf({ ip }: Endpoint): string | undefined {
-  if (parseIp(ip) === undefined || isIpv6(ip)) return "the router gives no address";
+function faultOf({ ip, port }: Endpoint): string | undefined {
+  if (parseIp(ip) !== ip || isIpv6(ip) || isNobody(ip)) return "the router gives no address";
+  if (port < 1 || port > 65_535) return "the router gives no port";
   return isPrivateIpv4(ip) ? `the router itself is behind a NAT, at ${ip}` : undefined;
 }
+
+/** What routers say while their line is down, and what would lead peers to themselves or to groups. */
+function isNobody(ip: Ip): boolean {
+  return NOBODY.some((subnet) => subnetContains(subnet, ip));
+}
+
+/** RFC 6890 (this host, loopback, link-local), and all from multicast upwards. */
+const NOBODY: readonly Subnet[] = [
+  { first: "0.0.0.0", prefix: 8 },
+  { first: "127.0.0.0", prefix: 8 },
+  { first: "169.254.0.0", prefix: 16 },
+  { first: "224.0.0.0", prefix: 3 },
+];

@@ -80,6 +80,32 @@ describe("asking", () => {
     expect(router.mapper.status).toEqual({ state: "none", reason: "upnp: no answer" });
   });
 
+  it.each([
+    ["0.0.0.0", 7117],
+    ["127.0.0.1", 7117],
+    ["169.254.1.1", 7117],
+    ["239.255.71.17", 7117],
+    ["255.255.255.255", 7117],
+    ["44.128.0.1", 0],
+  ])("an outside endpoint that is nobody's, %s:%i, is told to nobody", async (ip, port) => {
+    const router = new Router();
+    router.answers = { pcp: { ...GRANTED, outside: { ip, port } } };
+    await looked(router);
+    expect(router.told).toEqual([]);
+    expect(router.mapper.status.state).toBe("none");
+  });
+
+  it("a life without end is renewed within the hour, not all the time", async () => {
+    const router = new Router();
+    router.answers = { pcp: { ...GRANTED, lifeSeconds: 0xffff_ffff } };
+    await looked(router);
+    await vi.advanceTimersByTimeAsync(1_790_000);
+    expect(router.asked.length).toBe(1);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(router.asked.length).toBe(2);
+    await router.mapper.stop();
+  });
+
   it("an outside address that is private too is of no use", async () => {
     const router = new Router();
     router.answers = { pcp: { ...GRANTED, outside: { ip: "100.64.3.4", port: 7117 } } };
