@@ -5,7 +5,12 @@ import type { Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { LanSocket, LanSocketInterface, LanSocketOptions } from "../io/lan-socket.ts";
-import { type LanInput, type LanInterface, LanSearch } from "../node/lan-search.ts";
+import {
+  LAN_INTERFACES_MAX,
+  type LanInput,
+  type LanInterface,
+  LanSearch,
+} from "../node/lan-search.ts";
 import type { Log } from "./log.ts";
 
 export type OpenLanSocket = (
@@ -38,8 +43,9 @@ export class LanFinder {
   }
 
   /** Searches on these from now on: all sockets are opened anew, which also mends lost memberships. */
-  async setInterfaces(interfaces: readonly LanInterface[]): Promise<void> {
+  async setInterfaces(all: readonly LanInterface[]): Promise<void> {
     const generation = ++this.#generation;
+    const interfaces = all.slice(0, LAN_INTERFACES_MAX); // each takes a socket or two
     const socket = await this.#options.openSocket({
       interfaces: interfaces.map(socketInterface),
       onDatagram: (from, bytes) => this.#input({ kind: "hello", from, bytes }),

@@ -45,7 +45,7 @@ const ANSWER_WITHIN_MS = 5_000;
 /** Announcements whose answers are awaited: every interface in every round of a burst. */
 const AWAITED_MAX = 128;
 /** Hosts have few interfaces that lead to other machines; those of containers are many. */
-const INTERFACES_MAX = 16;
+export const LAN_INTERFACES_MAX = 16;
 /** Members whose rounds are remembered: as many as one switch may have. */
 const HEARD_MAX = 1_024;
 /** One member that answers is enough; the others are found over the ring. */
@@ -116,7 +116,7 @@ export class LanSearch implements Machine<LanInput, LanOutput> {
       case "timeout":
         return this.#timeout(now);
       case "interfaces":
-        this.#interfaces = input.interfaces.slice(0, INTERFACES_MAX);
+        this.#interfaces = input.interfaces.slice(0, LAN_INTERFACES_MAX);
         return this.#startBurst(now);
       case "hello":
         return this.#receive(now, input.from, input.bytes);
@@ -191,6 +191,8 @@ export class LanSearch implements Machine<LanInput, LanOutput> {
   #receive(now: Millis, from: Endpoint, bytes: Uint8Array): void {
     const outer = parseSealedHello(bytes);
     if (!outer.ok) return this.#drop(outer.reason);
+    // No host sends from port 0: such a source is forged, and no socket sends there.
+    if (from.port === 0) return this.#drop("bad-field");
     if (!this.#opened.take(now)) return this.#drop("rate-limited");
     const { head, nonce, sealed } = outer.value;
     const body = this.#options.suite.open(this.#options.key, nonce, head, sealed);

@@ -263,6 +263,19 @@ describe("running", () => {
     expect(machine.lan.length).toBe(before);
   });
 
+  it("opens no more sockets on a host with hundreds of interfaces", async () => {
+    machine.addresses = Array.from({ length: 300 }, (_, i) => ({
+      interface: `veth${i}`,
+      ip: `172.20.${i % 250}.${1 + Math.floor(i / 250)}`,
+      prefix: 24,
+    }));
+    const agent = await started();
+    await vi.waitFor(() => expect(machine.lan.length).toBe(1));
+    expect(machine.lan[0]?.interfaces.length).toBe(16);
+    agent.stop();
+    await agent.finished;
+  });
+
   it("a wrong key of others becomes one journal entry although its count grows", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     const agent = await started();

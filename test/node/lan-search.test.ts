@@ -134,6 +134,11 @@ describe("what is not answered", () => {
     expect(c.search.drops()).toEqual({ replayed: 1 });
   });
 
+  it("who sends from port 0, where no answer can go", () => {
+    expect(a.hears(1, { ip: "192.0.2.2", port: 0 }, hello(b))).toEqual([]);
+    expect(a.search.drops()).toEqual({ "bad-field": 1 });
+  });
+
   it("who sends from no network of ours", () => {
     expect(a.hears(1, { ip: "203.0.113.9", port: 9 }, hello(b))).toEqual([]);
     expect(a.hears(1, { ip: "fe80::9%eth7", port: 9 }, hello(b))).toEqual([]);
