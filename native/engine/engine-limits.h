@@ -137,6 +137,9 @@ inline constexpr uint64_t streamAcceptsPerSourceSecond = 10;
 inline constexpr int streamBacklog = 128;
 /// Accepts in one turn.
 inline constexpr size_t streamAcceptsPerTurn = 16;
+/// While descriptors or memory are short, connections wait in the backlog this long before the next
+/// try: they would wake the thread all the time.
+inline constexpr uint64_t acceptRetryMs = 1'000;
 /// A proxy's answer: status line and headers.
 inline constexpr size_t proxyAnswerBytes = 4'096;
 /// Longest sleep of a data thread: bounds what a lost wake-up could cost.

@@ -43,7 +43,6 @@ class Engine::Impl {
     tx_.stop();
     rx_.stop();
     tx_.closeSockets();
-    rx_.closeSockets();
     opener_.forgetAll();
     for (UdpSocket& socket : sockets_) socket.close();
     if (tap_) tap_->close();

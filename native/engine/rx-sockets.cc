@@ -1,5 +1,6 @@
 #include "rx-sockets.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,10 @@ namespace {
 constexpr uint64_t listenerTag = 1ULL << 32;
 /// Streams may live this much past their time.
 constexpr uint64_t expiryStepMs = 250;
+
+bool isShortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
 
 }  // namespace
 
@@ -61,7 +66,10 @@ void RxSockets::accept(uint64_t nowMs, const Listener& listener) {
     address.bytes = sizeof address.v6;
     const int fd =
         accept4(listener.fd(), &address.any, &address.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;
+    if (fd < 0) {
+      if (isShortage(errno)) pauseAccepts(nowMs);
+      return;
+    }
     const Endpoint from = fromSocketAddress(address);
     if (acceptLimits_.admits(nowMs, from)) {
       take(nowMs, fd, from);
@@ -69,6 +77,22 @@ void RxSockets::accept(uint64_t nowMs, const Listener& listener) {
       counters_.drop(DropReason::rateLimited);
       ::close(fd);
     }
+  }
+}
+
+void RxSockets::pauseAccepts(uint64_t nowMs) {
+  counters_.drop(DropReason::socketError);
+  watchListeners(EPOLL_CTL_MOD, 0);
+  acceptAgainMs_ = nowMs + limits::acceptRetryMs;
+}
+
+void RxSockets::watchListeners(int operation, uint32_t events) {
+  for (size_t i = 0; i < listeners_.size(); i++) {
+    if (listeners_[i] == nullptr) continue;
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = listenerTag + i;
+    epoll_ctl(epoll_, operation, listeners_[i]->fd(), &event);
   }
 }
 
@@ -183,15 +207,10 @@ void RxSockets::prove(uint64_t nowMs, SocketIndex index) {
 }
 
 void RxSockets::listen(Listeners listeners, uint16_t port) {
-  for (size_t i = 0; i < listeners_.size(); i++) {
-    if (listeners_[i] != nullptr) epoll_ctl(epoll_, EPOLL_CTL_DEL, listeners_[i]->fd(), nullptr);
-    listeners_[i] = std::move(listeners[i]);
-    if (listeners_[i] == nullptr) continue;
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = listenerTag + i;
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, listeners_[i]->fd(), &event);
-  }
+  watchListeners(EPOLL_CTL_DEL, 0);
+  listeners_ = std::move(listeners);
+  watchListeners(EPOLL_CTL_ADD, EPOLLIN);
+  acceptAgainMs_ = UINT64_MAX;
   if (port != 0) push(ListeningUpcall{port});
 }
 
@@ -203,6 +222,10 @@ void RxSockets::closeAll() {
 }
 
 void RxSockets::runTimers(uint64_t nowMs) {
+  if (acceptAgainMs_ <= nowMs) {
+    acceptAgainMs_ = UINT64_MAX;
+    watchListeners(EPOLL_CTL_MOD, EPOLLIN);
+  }
   const std::vector<SocketIndex> all = streams_;
   for (const SocketIndex index : all) {
     const std::shared_ptr<Stream> stream = table_.extra(index).stream;
@@ -216,7 +239,7 @@ void RxSockets::runTimers(uint64_t nowMs) {
 }
 
 uint64_t RxSockets::timerMs(uint64_t nowMs) const {
-  return streams_.empty() ? UINT64_MAX : nowMs + expiryStepMs;
+  return std::min(acceptAgainMs_, streams_.empty() ? UINT64_MAX : nowMs + expiryStepMs);
 }
 
 void RxSockets::push(Upcall&& upcall) {

@@ -43,13 +43,15 @@ class RxSockets {
   void listen(Listeners listeners, uint16_t port);
   void closeAll();
 
-  /// Ends streams whose time is over.
+  /// Ends streams whose time is over, and a pause of the listeners.
   void runTimers(uint64_t nowMs);
   /// When to call `runTimers` at the latest.
   uint64_t timerMs(uint64_t nowMs) const;
 
  private:
   void accept(uint64_t nowMs, const Listener& listener);
+  void pauseAccepts(uint64_t nowMs);
+  void watchListeners(int operation, uint32_t events);
   void take(uint64_t nowMs, int fd, const Endpoint& from);
   bool makeRoom(const Endpoint& from);
   SocketIndex freeIndex();
@@ -65,7 +67,7 @@ class RxSockets {
   ThreadCounters& counters_;
   int epoll_ = -1;
   Listeners listeners_;
-  uint16_t port_ = 0;
+  uint64_t acceptAgainMs_ = UINT64_MAX;  // when a pause of the listeners ends
   AcceptLimits acceptLimits_;
   std::vector<SocketIndex> streams_;   // every stream, in the order they came
   std::vector<SocketIndex> readable_;  // what `serve` returned

@@ -50,6 +50,9 @@ void RxThread::run() {
     }
     if (nowMs_ >= nextTimerMs_) runTimers();
   }
+  // Here, where SIGPIPE is blocked and OpenSSL's errors stay with this thread: the goodbye of a
+  // stream that just broke would leave either with the owner's.
+  extra_.closeAll();
 }
 
 void RxThread::sleep() {

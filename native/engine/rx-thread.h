@@ -38,8 +38,6 @@ class RxThread {
 
   bool start();
   void stop() { thread_.stop(); }
-  /// After `stop`: closes the sockets opened by command and the streams.
-  void closeSockets() { extra_.closeAll(); }
   Mailbox& mailbox() { return thread_.mailbox(); }
   const ThreadCounters& counters() const { return counters_; }
   /// Commands this thread has a part in.

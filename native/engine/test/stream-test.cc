@@ -1,4 +1,7 @@
 // Streams: framing, proxy answers, what strangers may cost, and engines that talk over them.
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "accept-limits.h"
 #include "bytes.h"
 #include "harness.h"
@@ -204,6 +207,27 @@ TEST("stream: a burst past the buffer is dropped and counted, what follows passe
   joinOver(a, b, *ends, keys);
   a.inject(frameAB({}));
   CHECK(b.readTap().has_value());
+}
+
+TEST("stream: connections wait while descriptors are short, and cost no turn meanwhile") {
+  Host a, b;
+  CHECK(a.ok() && b.ok());
+  const Endpoint to = loopback(freeTcpPort(b));
+  rlimit usual{};
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const int next = dup(0);
+  close(next);
+  // One more: a's side of the connection has it, b's side finds none.
+  const rlimit tight{static_cast<rlim_t>(next) + 1, usual.rlim_max};
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
+  a.apply({StreamOpen{streamIndex, to, {}}});
+  const bool refused = b.awaitDrops(DropReason::socketError, 1);
+  usleep(200'000);
+  const uint64_t tries = b.engine().counters().of(DropReason::socketError);
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+  CHECK(refused);
+  CHECK(tries <= 2);
+  CHECK(b.await<SocketOpenedUpcall>(nullptr, 4'000).has_value());
 }
 
 TEST("stream: ends under traffic in every order") {
