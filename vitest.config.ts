@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/netns/**", "test/sim/**", "node_modules/**"],
+    exclude: ["test/netns/**", "test/sim/**", "**/node_modules/**"],
     testTimeout: 60_000,
     pool: "forks",
     maxWorkers: 2,

@@ -105,6 +105,21 @@ install_modules() {
   printf '%s\n' "$now" >"$stamp"
 }
 
+# programs that judge weft in its tests; without them those tests are skipped, and say so
+install_judges() {
+  [ "$mode" = test ] || return 0
+  stamp=test/judges/node_modules/.weft-lock
+  now=$(sha256sum test/judges/package-lock.json | cut -d ' ' -f 1)
+  [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return 0
+  say "installing npm modules that judge weft"
+  if npm ci --prefix test/judges --ignore-scripts --no-audit --no-fund --loglevel=error \
+    --fetch-retries=1 --fetch-timeout=30000; then
+    printf '%s\n' "$now" >"$stamp"
+  else
+    say "not to be had: the tests that need them are skipped"
+  fi
+}
+
 case $mode in
   demo | test) ;;
   *) fail "usage: scripts/setup.sh demo|test" ;;
@@ -112,6 +127,7 @@ esac
 check_tools
 install_packages
 install_modules
+install_judges
 say "compiling TypeScript"
 node node_modules/typescript/bin/tsc -b || fail "TypeScript found errors, see above"
 sh scripts/build-native.sh

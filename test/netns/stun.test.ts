@@ -1,9 +1,14 @@
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Agent } from "../../lab/agent.ts";
 import type { Site } from "../../lab/lab.ts";
 import { NatBox } from "../../lab/nat-box.ts";
-import { describeWhere } from "../support/requires.ts";
+import { describeWhere, requireCommand, requireFile } from "../support/requires.ts";
 import { Cluster, kernelNeeds } from "./cluster.ts";
+
+const NPM_CLIENT = fileURLToPath(new URL("../judges/stun-client.mjs", import.meta.url));
+/** The port that npm's client asks from. */
+const ASKING_PORT = 40_001;
 
 const needs = kernelNeeds("turnutils_stunclient", "turnutils_natdiscovery");
 
@@ -48,4 +53,25 @@ describeWhere("standard STUN clients against an agent that serves anyone", needs
     const open = await outside.run(ask, { timeoutMs: 60_000 });
     expect(open).toContain("NAT with Endpoint Independent Filtering");
   });
+
+  const npmNeeds = [requireFile("test/judges/node_modules/stun"), requireCommand("conntrack")];
+  describeWhere("npm's stun client", npmNeeds, () => {
+    it("learns its address in the open", async () => {
+      const said = await askByNpm(outside, server.site.ip);
+      expect(said).toEqual({ address: outside.ip, port: ASKING_PORT, isIntact: true });
+    });
+
+    it("learns what the NAT made of it, as the kernel's own table has it", async () => {
+      const said = await askByNpm(inside, server.site.ip);
+      const asked = ["-p", "udp", "--src", inside.ip, "--sport", `${ASKING_PORT}`];
+      const entry = await home.machine.run(["conntrack", "-L", ...asked]);
+      const port = Number(/src=\S+ dst=\S+ sport=3478 dport=(\d+)/.exec(entry)?.[1]);
+      expect(said).toEqual({ address: home.outside, port, isIntact: true });
+    });
+  });
 });
+
+async function askByNpm(site: Site, server: string): Promise<unknown> {
+  const client = [process.execPath, NPM_CLIENT, `${server}:3478`, `${ASKING_PORT}`];
+  return JSON.parse(await site.run(client));
+}
