@@ -24,7 +24,7 @@ import type { NodeConfig, NodeInput, NodeOutput } from "../node/config.ts";
 import type { NodeStatus } from "../node/status.ts";
 import { sumDrops } from "../node/sum-drops.ts";
 import type { AgentStatus } from "./agent-status.ts";
-import { type Resolver, resolveBootstrap, resolveServers } from "./bootstrap-names.ts";
+import { type Resolver, resolveBootstrap, resolveHosts } from "./bootstrap-names.ts";
 import type { Config } from "./config.ts";
 import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
 import { healthLines } from "./health.ts";
@@ -35,6 +35,7 @@ import type { Log } from "./log.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { NodeCommands } from "./node-commands.ts";
 import { mtuOf, planNode, socketsOf, tapMac } from "./node-plan.ts";
+import { resolveProxy } from "./proxy-route.ts";
 import { loadState, saveState, stateFile } from "./state-file.ts";
 import { StateSaver } from "./state-saver.ts";
 import { Surroundings, type SurroundingsTools } from "./surroundings.ts";
@@ -122,6 +123,8 @@ export class Agent {
   #finish: (end: AgentEnd) => void = () => undefined;
   #lock: InstanceLock | undefined;
   #running: Running | undefined;
+  /** The route that the node was told last, as JSON. */
+  #proxyRoute: string | undefined;
   #isLookingUp = false;
   #leaving = false;
   #ended = false;
@@ -161,6 +164,7 @@ export class Agent {
   run(): void {
     this.#running?.driver.start();
     void this.#lookUpServers();
+    void this.#lookUpProxy();
     this.#running?.surroundings.start();
   }
 
@@ -225,7 +229,7 @@ export class Agent {
     if (this.#isLookingUp) return;
     this.#isLookingUp = true;
     this.#running?.surroundings.setNames(await this.#resolve());
-    await this.#lookUpServers();
+    await Promise.all([this.#lookUpServers(), this.#lookUpProxy()]);
     this.#isLookingUp = false;
   }
 
@@ -441,9 +445,24 @@ export class Agent {
   async #lookUpServers(): Promise<void> {
     const { stunServers } = this.#config;
     if (stunServers.length === 0) return;
-    const { endpoints, problems } = await resolveServers(stunServers, this.#tools.resolver);
+    const { endpoints, problems } = await resolveHosts(
+      stunServers,
+      this.#tools.resolver,
+      "stun_servers",
+    );
     this.#condition("stun", problems.length === 0 ? undefined : problems.join("; "));
     this.#input({ kind: "stun-servers", endpoints });
+  }
+
+  async #lookUpProxy(): Promise<void> {
+    const { proxy, bootstrap } = this.#config;
+    if (proxy === undefined) return;
+    const { route, problems } = await resolveProxy(proxy, bootstrap, this.#tools.resolver);
+    this.#condition("proxy", problems.length === 0 ? undefined : problems.join("; "));
+    const text = JSON.stringify(route);
+    if (route === undefined || text === this.#proxyRoute) return;
+    this.#proxyRoute = text;
+    this.#input({ kind: "proxy", route });
   }
 
   #sayGoodbye(name: "stop" | "leave", limitMs: number): void {

@@ -52,12 +52,13 @@ export async function resolveBootstrap(
   return joined(await Promise.all(list.map((entry) => resolveEntry(entry, resolver))));
 }
 
-/** STUN servers of the file: literal addresses and names alike. */
-export async function resolveServers(
+/** Hosts of another key of the file: literal addresses and names alike. */
+export async function resolveHosts(
   list: readonly HostPort[],
   resolver: Resolver,
+  key: "stun_servers" | "proxy",
 ): Promise<Resolved> {
-  return joined(await Promise.all(list.map((host) => resolveHost(host, resolver, "stun_servers"))));
+  return joined(await Promise.all(list.map((host) => resolveHost(host, resolver, key))));
 }
 
 async function resolveEntry(entry: BootstrapEntry, resolver: Resolver): Promise<Resolved> {

@@ -11,6 +11,7 @@ import type { StunMode } from "../stun/stun.ts";
 import { parseBootstrapEntry } from "./bootstrap-entry.ts";
 import { durationText, parseDuration } from "./duration.ts";
 import { DEFAULT_PORT, parseHostPort, parsePort, quote, Refusal } from "./host-port.ts";
+import { type ProxyKey, parseProxy } from "./proxy-setting.ts";
 import { parseRelay } from "./relay-setting.ts";
 
 export type AddressMode = "auto" | "dhcp" | "static";
@@ -195,6 +196,7 @@ const nodeFields = {
   stun: oneOf<StunMode>("members", "anyone", "off").optional(),
   stun_servers: list(MAX_STUN_SERVERS, (text) => parseHostPort(text, STUN_PORT)).optional(),
   stream: scalar(parseStream).optional(),
+  proxy: scalar<ProxyKey>(parseProxy).optional(),
 };
 
 export const nodeSchema = z.strictObject(nodeFields);
@@ -319,6 +321,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     shared: false,
     meaning: "TLS where UDP is blocked: auto (accept on TCP 443), a port, or off",
   },
+  proxy: {
+    fallback: "auto",
+    shared: false,
+    meaning: "HTTP proxy for these TLS streams: auto (HTTPS_PROXY, NO_PROXY), URL or off",
+  },
   metrics: {
     fallback: "off",
     shared: false,
@@ -345,9 +352,8 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
 export const KEY_NAMES = Object.keys(KEYS) as readonly Key[];
 export const NODE_KEY_NAMES = Object.keys(nodeFields) as readonly NodeKey[];
 /** Never a flag: arguments are visible to every user of the machine. */
-export const FLAG_KEYS: readonly Key[] = KEY_NAMES.filter(
-  (key) => key !== "secret" && key !== "nodes",
-);
+const NO_FLAGS: readonly Key[] = ["secret", "proxy", "nodes"];
+export const FLAG_KEYS: readonly Key[] = KEY_NAMES.filter((key) => !NO_FLAGS.includes(key));
 
 export function envNameOf(key: Key): string {
   return `WEFT_${key.toUpperCase()}`;

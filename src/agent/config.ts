@@ -50,6 +50,7 @@ import type { HostPort } from "./host-port.ts";
 import { nearestWord } from "./nearest.ts";
 import { parseNetworkKey } from "./network-key.ts";
 import { defaultFolders, defaultInterface, type Env } from "./paths.ts";
+import { chooseProxy, type ProxySetting } from "./proxy-setting.ts";
 
 export interface Claim {
   readonly name: string;
@@ -80,6 +81,8 @@ export interface Config {
   readonly stun: StunMode;
   readonly stunServers: readonly HostPort[];
   readonly stream: StreamPort;
+  /** Where streams go through; from the file or, by default, the environment. */
+  readonly proxy: ProxySetting | undefined;
   readonly metricsPort: number | "off";
   readonly log: LogLevel;
   readonly stateDir: string;
@@ -253,6 +256,8 @@ class Merge {
     const claims = this.#claims(range);
     this.#checkOwnIp(range);
     this.#checkLan();
+    const proxy = chooseProxy(values.proxy ?? "auto", this.#sources.env);
+    if (proxy.variable !== undefined) this.#origins.proxy = proxy.variable;
     return {
       name,
       nodeName: this.#sources.nodeName,
@@ -275,11 +280,12 @@ class Merge {
       stun: values.stun ?? "members",
       stunServers: values.stun_servers ?? [],
       stream: values.stream ?? "auto",
+      proxy: proxy.setting,
       metricsPort: values.metrics ?? "off",
       log: values.log ?? "info",
       stateDir: values.state_dir ?? folders.stateDir,
       runDir: values.run_dir ?? folders.runDir,
-      warnings: this.#warnings(),
+      warnings: [...this.#warnings(), ...(proxy.warning === undefined ? [] : [proxy.warning])],
       origins: this.#allOrigins(),
     };
   }

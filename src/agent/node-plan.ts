@@ -52,7 +52,7 @@ export function tapMac(suite: CryptoSuite, seed: Uint8Array): Mac {
 
 function streamsOf({ stream }: Config): Pick<NodeConfig, "streams"> {
   if (stream === "off") return {};
-  return { streams: { listen: stream === "auto" ? HTTPS_PORT : stream, proxy: undefined } };
+  return { streams: { listen: stream === "auto" ? HTTPS_PORT : stream } };
 }
 
 export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): NodeConfig {

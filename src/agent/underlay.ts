@@ -3,8 +3,8 @@ import { networkInterfaces } from "node:os";
 import {
   type Endpoint,
   type Ip,
-  ipToBytes,
   ipv4Number,
+  isInNetwork,
   isIpv6,
   parseIp,
   type Subnet,
@@ -91,16 +91,7 @@ const PRIVATE: readonly Subnet[] = [
 export function isOnLan(endpoint: string, own: readonly HostAddress[]): boolean {
   const ip = parseIp(endpoint.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"));
   if (ip === undefined || !(isLinkLocal(ip) || rank(ip) % 2 === 1)) return false;
-  return own.some((address) => sameNetwork(address, ip));
-}
-
-function sameNetwork({ ip: own, prefix }: HostAddress, ip: Ip): boolean {
-  if (isIpv6(own) !== isIpv6(ip)) return false;
-  const [a, b] = [ipToBytes(own), ipToBytes(ip)];
-  return a.every((byte, i) => {
-    const bits = Math.min(8, Math.max(0, prefix - 8 * i));
-    return byte >> (8 - bits) === (b[i] ?? 0) >> (8 - bits);
-  });
+  return own.some((address) => isInNetwork(address, ip));
 }
 
 export function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {

@@ -136,6 +136,22 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
   return best;
 }
 
+/** An address and how many of its first bits name the network it is in; either family. */
+export interface Network {
+  readonly ip: Ip;
+  /** 0..32, or 0..128 */
+  readonly prefix: number;
+}
+
+export function isInNetwork({ ip: member, prefix }: Network, ip: Ip): boolean {
+  const [a, b] = [ipToBytes(member), ipToBytes(ip)];
+  if (a.length !== b.length) return false;
+  return a.every((byte, i) => {
+    const bits = Math.min(8, Math.max(0, prefix - 8 * i));
+    return (byte ^ (b[i] ?? 0)) >> (8 - bits) === 0;
+  });
+}
+
 /** An IPv4 range in CIDR form; `first` is the network address. */
 export interface Subnet {
   readonly first: Ip;

@@ -87,6 +87,16 @@ export function listenFailed(port: number, reason: SocketFailure): CoreEvent {
   });
 }
 
+export function proxyFailed(proxy: Endpoint, reason: SocketFailure): CoreEvent {
+  return linkEvent({
+    what: "proxy-failed",
+    condition: `the proxy at ${endpointText(proxy)} lets no stream through: ${reason}`,
+    action: "trying again, at most every minute",
+    effect: "members are not reached while UDP is blocked",
+    fields: { proxy: endpointText(proxy), reason },
+  });
+}
+
 function nameOf({ name, address }: PeerInfo): { readonly peer: string; readonly address: string } {
   return { peer: name, address: addressText(address) };
 }

@@ -18,9 +18,16 @@ import type {
 } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import { type Endpoint, endpointText, isPrivate, sameEndpoint } from "../base/net.ts";
+import {
+  type Endpoint,
+  endpointText,
+  isInNetwork,
+  isPrivate,
+  type Network,
+  sameEndpoint,
+} from "../base/net.ts";
 import { type Millis, TimerTable } from "../base/time.ts";
-import { listenFailed, streamOpened } from "./link-events.ts";
+import { listenFailed, proxyFailed, streamOpened } from "./link-events.ts";
 import type { PathView } from "./link-types.ts";
 import { FIRST_STREAM, isStream, MAX_STREAMS } from "./stream-sockets.ts";
 
@@ -41,7 +48,12 @@ const HTTPS_PORT = 443;
 export interface StreamOptions {
   /** Where to accept streams; undefined = nowhere. */
   readonly listen: number | undefined;
-  readonly proxy: StreamProxy | undefined;
+}
+
+/** The proxy that streams are made through, and who is asked without it. */
+export interface ProxyRoute {
+  readonly proxy: StreamProxy;
+  readonly exempt: readonly Network[];
 }
 
 export type StreamInput =
@@ -49,6 +61,8 @@ export type StreamInput =
   | { readonly kind: "upcall"; readonly upcall: Upcall }
   /** The node asks these members for a link: its bootstrap list and remembered peers. */
   | { readonly kind: "asked"; readonly endpoints: readonly Endpoint[] }
+  /** From the file or the environment, its name looked up; may change. */
+  | { readonly kind: "proxy"; readonly route: ProxyRoute }
   /** Links or their paths changed. */
   | { readonly kind: "links" };
 
@@ -79,6 +93,7 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
   readonly #timers = new TimerTable<"attempt" | "unused" | "retire">();
   readonly #streams = new Map<SocketIndex, Stream>();
   #hosts: readonly Endpoint[] = [];
+  #route: ProxyRoute | undefined;
   #retryMs: Millis = FIRST_RETRY_MS;
   #nextIndex: SocketIndex = FIRST_STREAM;
 
@@ -100,6 +115,8 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
       case "asked":
         this.#hosts = outermostFirst(input.endpoints).slice(0, MAX_HOSTS);
         return this.#consider(now);
+      case "proxy":
+        return this.#setRoute(now, input.route);
       case "links":
         return this.#consider(now);
     }
@@ -127,12 +144,35 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
       case "socket-opened":
         return this.#opened(now, upcall.socket);
       case "socket-failed":
+        return this.#failed(now, upcall.socket, upcall.reason);
       case "socket-closed":
         if (this.#streams.delete(upcall.socket)) this.#consider(now);
         return;
       case "listen-failed":
         return this.#tellListenFailed(upcall.port, upcall.reason);
     }
+  }
+
+  /** Proxies often refuse some ports: it is news when nothing is left to wait for. */
+  #failed(now: Millis, socket: SocketIndex, reason: SocketFailure): void {
+    if (!this.#streams.delete(socket)) return;
+    const isProxys = reason === "proxy-refused" || reason === "proxy-authorization";
+    if (isProxys && this.#route !== undefined && this.#streams.size === 0) {
+      const event = proxyFailed(this.#route.proxy.endpoint, reason);
+      this.#out.push({ kind: "event", event });
+    }
+    this.#consider(now);
+  }
+
+  /** Attempts that go another way than the new one are given up; links stay. */
+  #setRoute(now: Millis, route: ProxyRoute): void {
+    this.#route = route;
+    for (const [socket, { openSince }] of this.#streams) {
+      if (openSince === undefined) this.#close(socket);
+    }
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#timers.clear("attempt");
+    this.#consider(now);
   }
 
   #opened(now: Millis, socket: SocketIndex): void {
@@ -193,9 +233,10 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
     const socket = this.#freeIndex();
     if (socket === undefined) return;
     this.#streams.set(socket, { to, openSince: undefined, hasServed: false });
-    const proxy = this.#options?.proxy;
+    const route = this.#route;
+    const isExempt = route?.exempt.some((network) => isInNetwork(network, to.ip)) !== false;
     const command = { op: "stream-open", socket, to } as const;
-    this.#command(proxy === undefined ? command : { ...command, proxy });
+    this.#command(isExempt ? command : { ...command, proxy: route.proxy });
   }
 
   /** Indexes go round: news of a stream that just ended is not taken for news of the next one. */

@@ -4,7 +4,7 @@ import type { CoreEvent } from "../base/event.ts";
 import type { Endpoint, Ip, IpFamily, Mac, Subnet } from "../base/net.ts";
 import type { SavedLease } from "../lease/leases.ts";
 import type { RelayPolicy } from "../link/relay-policy.ts";
-import type { StreamOptions } from "../link/stream-fallback.ts";
+import type { ProxyRoute, StreamOptions } from "../link/stream-fallback.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { AddressMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
@@ -76,6 +76,8 @@ export type NodeInput =
   | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
   /** Servers of the file, their names looked up. */
   | { readonly kind: "stun-servers"; readonly endpoints: readonly Endpoint[] }
+  /** The HTTP proxy for streams, its name looked up. */
+  | { readonly kind: "proxy"; readonly route: ProxyRoute }
   | { readonly kind: "command"; readonly id: number; readonly command: NodeCommand };
 
 export type NodeOutput =

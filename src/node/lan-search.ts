@@ -12,7 +12,7 @@
 import { toHex } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop-reason.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import { type Endpoint, endpointText, type Ip, ipToBytes, isIpv6 } from "../base/net.ts";
+import { type Endpoint, endpointText, type Ip, isInNetwork, isIpv6 } from "../base/net.ts";
 import { jitter, type Rng } from "../base/rng.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
@@ -273,13 +273,5 @@ function texts(endpoints: readonly Endpoint[]): string {
 function isOn({ name, addresses }: LanInterface, from: Ip): boolean {
   const zone = from.split("%")[1];
   if (zone !== undefined) return zone === name;
-  return addresses.some(({ ip, prefix }) => sameNetwork(ipToBytes(ip), ipToBytes(from), prefix));
-}
-
-function sameNetwork(a: Uint8Array, b: Uint8Array, prefix: number): boolean {
-  if (a.length !== b.length) return false;
-  return a.every((byte, i) => {
-    const bits = Math.min(8, Math.max(0, prefix - 8 * i));
-    return (byte ^ (b[i] ?? 0)) >> (8 - bits) === 0;
-  });
+  return addresses.some((network) => isInNetwork(network, from));
 }

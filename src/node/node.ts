@@ -150,6 +150,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
         return this.#tellEndpoints(now);
       case "stun-servers":
         return this.#parts.stun.handle(now, { kind: "servers", endpoints: input.endpoints });
+      case "proxy":
+        return this.#parts.streams.handle(now, input);
       case "command":
         return this.#commands.run(now, input.id, input.command);
     }

@@ -53,6 +53,44 @@ function fault(text: string, given: Given = {}): string {
   return "no error";
 }
 
+describe("proxy:", () => {
+  const secret = `secret: ${KEY}\n`;
+  const authorization = `Basic ${Buffer.from("me:pa:ss@").toString("base64")}`;
+
+  it("takes the file before the environment, and NO_PROXY with either", () => {
+    const env = { HTTPS_PROXY: "proxy.lab:3128", https_proxy: "", no_proxy: "10.0.0.0/8,lab" };
+    const { proxy, origins } = load(secret, { env });
+    const noProxy = { networks: [{ ip: "10.0.0.0", prefix: 8 }], names: ["lab"] };
+    const host = { host: "proxy.lab", port: 3_128 };
+    expect(proxy).toEqual({ host, authorization: undefined, noProxy });
+    expect(origins.proxy).toBe("HTTPS_PROXY");
+    const written = load(`${secret}proxy: http://me:pa%3ass%40@[2001:db8::1]/\n`, { env });
+    const own = { host: { host: "2001:db8::1", port: 80 }, authorization, noProxy };
+    expect(written.proxy).toEqual(own);
+    expect(load(`${secret}proxy: off\n`, { env }).proxy).toBeUndefined();
+    expect(load(secret).proxy).toBeUndefined();
+  });
+
+  it("refuses at its line and never says what was written", () => {
+    const shape = "write http://host:port or http://user:password@host:port";
+    for (const bad of ["https://h:1", "socks5://u:hunter2@h", "u:hunter2@h:1", "http://h:0"]) {
+      expect(fault(`${secret}proxy: ${bad}\n`)).toBe(
+        `config-invalid lab.yaml:2:1: proxy: is no proxy of HTTP: ${shape}`,
+      );
+    }
+    for (const bad of ["u:%zz", `u:${"p".repeat(380)}`]) {
+      expect(fault(`${secret}proxy: http://${bad}@h:1\n`)).toContain("cannot be used");
+    }
+  });
+
+  it("only warns of a variable that is meant for other programs", () => {
+    const { proxy, warnings } = load(secret, { env: { https_proxy: "socks5://u:hunter2@h" } });
+    expect(proxy).toBeUndefined();
+    expect(warnings).toEqual([expect.stringMatching(/^https_proxy is no proxy of HTTP/)]);
+    expect(warnings[0]).not.toContain("hunter2");
+  });
+});
+
 describe("a good file", () => {
   it("takes defaults for everything but the key", () => {
     const config = load(`secret: ${KEY}\n`);

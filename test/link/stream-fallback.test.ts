@@ -19,7 +19,7 @@ class Bench {
   ways: DirectWay[] = [];
   readonly machine: StreamFallback;
 
-  constructor(options: StreamOptions | undefined = { listen: undefined, proxy: undefined }) {
+  constructor(options: StreamOptions | undefined = { listen: undefined }) {
     this.machine = new StreamFallback(options, {
       views: () => this.ways.map((way) => ({ path: { kind: "direct", ...way } })),
     });
@@ -175,7 +175,7 @@ describe("stream fallback", () => {
   });
 
   it("never has more streams than indexes, however many hosts are asked", () => {
-    const bench = new Bench({ listen: 8_443, proxy: undefined });
+    const bench = new Bench({ listen: 8_443 });
     expect(bench.commands()).toEqual([{ op: "stream-listen", port: 8_443 }]);
     const hosts = Array.from({ length: 100 }, (_, i) => ({ ip: `192.0.2.${i}`, port: 7_000 + i }));
     const sockets = bench.fallBack(0, ...hosts);
@@ -184,13 +184,37 @@ describe("stream fallback", () => {
     expect(Math.max(...sockets)).toBeLessThan(FIRST_STREAM + MAX_STREAMS);
   });
 
-  it("goes through the proxy, and says when nobody can come in", () => {
+  it("goes through the proxy, but for hosts that it is not for", () => {
     const proxy = { endpoint: { ip: "10.0.0.1", port: 3_128 } };
-    const bench = new Bench({ listen: 443, proxy });
-    bench.out();
-    bench.machine.handle(0, { kind: "asked", endpoints: [HOST] });
+    const bench = new Bench();
+    const exempt = [{ ip: "198.51.100.0", prefix: 24 }];
+    bench.machine.handle(0, { kind: "proxy", route: { proxy, exempt } });
+    bench.machine.handle(0, { kind: "asked", endpoints: [HOST, OTHER] });
     bench.timeout(450);
-    expect(bench.commands()[0]).toMatchObject({ op: "stream-open", proxy });
+    const commands = bench.commands();
+    expect(commands[0]).toMatchObject({ op: "stream-open", to: { ip: HOST.ip }, proxy });
+    expect(commands.at(-1)).toEqual({ op: "stream-open", socket: FIRST_STREAM + 2, to: OTHER });
+  });
+
+  it("starts anew when the proxy becomes known, and tells when it lets nothing through", () => {
+    const proxy = { endpoint: { ip: "10.0.0.1", port: 3_128 } };
+    const bench = new Bench();
+    expect(bench.fallBack(0, HOST)).toHaveLength(2);
+    bench.machine.handle(500, { kind: "proxy", route: { proxy, exempt: [] } });
+    expect(bench.commands().map(({ op }) => op)).toEqual(["socket-close", "socket-close"]);
+    expect(bench.machine.deadline()).toBe(950);
+    bench.timeout(950);
+    for (const socket of [FIRST_STREAM + 2, FIRST_STREAM + 3]) {
+      expect(bench.out().some(({ kind }) => kind === "event")).toBe(false);
+      const upcall = { kind: "socket-failed", socket, reason: "proxy-authorization" } as const;
+      bench.machine.handle(1_000, { kind: "upcall", upcall });
+    }
+    expect(bench.out()).toMatchObject([{ kind: "event", event: { what: "proxy-failed" } }]);
+  });
+
+  it("says when nobody can come in", () => {
+    const bench = new Bench({ listen: 443 });
+    bench.out();
     const upcall = { kind: "listen-failed", port: 443, reason: "not-permitted" } as const;
     bench.machine.handle(500, { kind: "upcall", upcall });
     const [told] = bench.out();

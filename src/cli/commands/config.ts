@@ -5,6 +5,7 @@ import { KEY_NAMES, type Key } from "../../agent/config-schema.ts";
 import { strayVariables } from "../../agent/config-source.ts";
 import { durationText } from "../../agent/duration.ts";
 import { hostPortText } from "../../agent/host-port.ts";
+import { proxyText } from "../../agent/proxy-setting.ts";
 import { relayText } from "../../agent/relay-setting.ts";
 import { subnetText } from "../../base/net.ts";
 import { type Command, type CommandContext, flagArg, textArg } from "../command.ts";
@@ -87,6 +88,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     relay: relayText(config.relay),
     stun: config.stun,
     stream: config.stream,
+    proxy: config.proxy === undefined ? "off" : proxyText(config.proxy),
     stun_servers: config.stunServers.map(hostPortText),
     metrics: config.metricsPort,
     log: config.log,
