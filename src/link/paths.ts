@@ -102,6 +102,8 @@ export class Paths {
   #active: Path | undefined;
   #periodMs: Millis;
   lossFraction = 0;
+  /** Relays left for their losses since the last direct path. */
+  #convictions = 0;
 
   constructor(options: PathsOptions) {
     this.#options = options;
@@ -437,6 +439,7 @@ export class Paths {
     path.loss.answered(path.schedule.misses);
     const isNews = path.loss.isLossy && !wasLossy && path === this.#active;
     if (!isNews || path.via === undefined) return;
+    this.#convictions++;
     this.#out.push({ kind: "relay-lossy", via: path.via, lossFraction: path.loss.fraction });
   }
 
@@ -490,7 +493,9 @@ export class Paths {
     if (isUdp(path.to)) {
       this.#rounds.stop();
       this.#rounds.reset();
+      this.#convictions = 0;
     } else this.#rounds.want(now);
+    path.loss.demand(this.#convictions);
     // What was found out about our NAT since the path was made.
     this.#writePath(path);
     this.#command({ op: "path-active", session: this.#options.session, path: path.index });

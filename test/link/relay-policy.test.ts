@@ -231,6 +231,20 @@ describe("a pair over relays", () => {
     return seen;
   }
 
+  it("blames ever fewer relays when it is the peer's own line that loses", () => {
+    const { world: w, a, b } = world();
+    const allows = w.allows;
+    w.allows = (from, to, bytes) => {
+      const isOnLine = from.ip === b.endpoint.ip || to.ip === b.endpoint.ip;
+      return !(isOnLine && unit(w.rng) < 0.08) && allows(from, to, bytes);
+    };
+    w.run(1_800_000);
+    const blamed = [a, b].map(
+      (node) => node.of("event").filter(({ event }) => event.what === "relay-convicted").length,
+    );
+    expect(Math.max(...blamed)).toBeLessThanOrEqual(6);
+  });
+
   it("never asks a member with `relay: off`", () => {
     const w = new World();
     const [a, b] = [w.add("a"), w.add("b")];
