@@ -33,15 +33,24 @@ export function netcheckBlock(status: AgentStatus): string {
 
 const NOBODY = "nobody to ask: link a member or set stun_servers";
 
-function udpText({ nat }: AgentStatus): string {
+function udpText({ nat, peers }: AgentStatus): string {
   switch (nat.udp) {
     case "works":
       return "gets out and back";
     case "blocked":
       return `no answer from ${nat.asked} asked: let UDP out of this network`;
     case "unknown":
+      if (isByStreamAlone(peers)) {
+        return "no member answers by UDP, TLS serves: let UDP out of this network";
+      }
       return nat.asked === 0 ? `unknown: ${NOBODY}` : "unknown: nobody answered";
   }
+}
+
+/** Streams are opened only after UDP met silence. */
+function isByStreamAlone(peers: AgentStatus["peers"]): boolean {
+  const used = peers.map(({ transport }) => transport);
+  return used.includes("tls") && !used.includes("udp");
 }
 
 const KINDS: Readonly<Record<string, string>> = {
