@@ -11,6 +11,7 @@
 import type { SocketIndex } from "../base/engine.ts";
 import { type Endpoint, familyOf, sameEndpoint } from "../base/net.ts";
 import type { Millis } from "../base/time.ts";
+import { isSensibleCandidate } from "../link/candidate-filter.ts";
 import type { BindingWish } from "./member-request.ts";
 import type { NatSamples } from "./nat-samples.ts";
 import type { StunOutcome } from "./transactions.ts";
@@ -158,7 +159,7 @@ export class Survey {
       other === undefined
         ? [this.#otherPort]
         : [{ ip: other.ip, port: endpoint.port }, other].filter(
-            ({ ip }) => familyOf(ip) === familyOf(endpoint.ip),
+            (to) => familyOf(to.ip) === familyOf(endpoint.ip) && isSensibleCandidate(to),
           );
     return endpoints
       .filter((to) => to !== undefined)
