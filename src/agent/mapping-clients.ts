@@ -68,9 +68,10 @@ const mapByNatPmp: MappingClient = async ({ gateway, inside, outsidePort, lifeSe
   return { ok: true, outside, lifeSeconds: mapping.value.lifeSeconds };
 };
 
-const mapByUpnp: MappingClient = async ({ inside, outsidePort, lifeSeconds }) => {
+const mapByUpnp: MappingClient = async ({ gateway, inside, outsidePort, lifeSeconds }) => {
   const result = await runUpnpErrand({
     action: lifeSeconds === 0 ? "unmap" : "map",
+    gateway,
     insideIp: inside.ip,
     insidePort: inside.port,
     outsidePort,

@@ -13,7 +13,11 @@ declare module "@silentbot1/nat-api/lib/upnp/index.js" {
     readonly ssdp: {
       readonly sockets: { readonly address: unknown; close(): void }[];
     };
-    findGateway: () => Promise<unknown>;
+    findGateway: () => Promise<{
+      /** `url` of its description, as whoever answered the search says. */
+      readonly gateway: { readonly url: string };
+      readonly address: unknown;
+    }>;
     portMapping(mapping: Mapping): Promise<unknown>;
     portUnmapping(mapping: Omit<Mapping, "description" | "ttl">): Promise<unknown>;
     externalIp(): Promise<unknown>;

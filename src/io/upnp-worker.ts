@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import UpnpClient from "@silentbot1/nat-api/lib/upnp/index.js";
-import type { UpnpErrand, UpnpResult } from "./upnp.ts";
+import { isAtGateway, type UpnpErrand, type UpnpResult } from "./upnp.ts";
 
 /** A port that another machine has (error 718) is the usual obstacle; the next one may be free. */
 const PORTS_TRIED = 4;
@@ -16,8 +16,11 @@ async function run(errand: UpnpErrand): Promise<UpnpResult> {
     if (socket.address !== errand.insideIp) socket.close();
   }
   // One search for all questions: routers do not answer a second one at once.
-  const gateway = await client.findGateway();
-  client.findGateway = () => Promise.resolve(gateway);
+  const found = await client.findGateway();
+  if (!isAtGateway(found.gateway.url, errand.gateway)) {
+    throw new Error("another machine than the gateway answered");
+  }
+  client.findGateway = () => Promise.resolve(found);
   if (errand.action === "unmap") {
     await client.portUnmapping({ ...portsOf(errand, errand.outsidePort), protocol: "UDP" });
     return { ok: true, ip: "", port: errand.outsidePort };

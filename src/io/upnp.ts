@@ -4,6 +4,7 @@ import type { Ip } from "../base/net.ts";
 
 export interface UpnpErrand {
   readonly action: "map" | "unmap";
+  readonly gateway: Ip;
   /** Own address on the gateway's network. */
   readonly insideIp: Ip;
   readonly insidePort: number;
@@ -20,6 +21,16 @@ export type UpnpResult =
 const ERRAND_MS = 8_000;
 /** Enough for the package; a document without end ends the thread, not the agent. */
 const HEAP_MB = 64;
+
+/**
+ * Whether a description is the gateway's own: anybody on the LAN may answer the search, and could
+ * have us ask whatever he names, this machine's own services too.
+ */
+export function isAtGateway(url: string, gateway: Ip): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && hostname === gateway;
+}
 
 export function runUpnpErrand(errand: UpnpErrand): Promise<UpnpResult> {
   return new Promise((resolve) => {
