@@ -15,6 +15,7 @@ import {
   type Engine,
   type EngineCommand,
   type EngineCounters,
+  type FilterEntry,
   type ReceiverIndex,
   type SessionId,
   type SocketFailure,
@@ -41,13 +42,7 @@ import {
 import { KeyPair, type PathCommand, Session } from "./engine-session.ts";
 import { EngineSockets, type SocketHost } from "./engine-sockets.ts";
 import { ForwardTable, type ForwardTarget } from "./forward-table.ts";
-import {
-  buildFilter,
-  destinationOf,
-  type FilterTable,
-  isDhcpRequest,
-  isGroupFrame,
-} from "./frame-filter.ts";
+import { buildFilter, destinationOf, isDhcpRequest, isGroupFrame } from "./frame-filter.ts";
 import { FrameReceiver } from "./frame-receiver.ts";
 import { ETHERNET_BYTES } from "./frame-view.ts";
 import { LabelTable } from "./label-table.ts";
@@ -269,7 +264,7 @@ export class SoftwareEngine implements Engine {
         );
       case "filter":
         return this.#withSession(command.session, (session) =>
-          this.#setFilter(session, buildFilter(command.entries)),
+          this.#setFilter(session, command.entries),
         );
       case "label":
         return this.#withSession(command.ingress, (session) =>
@@ -357,9 +352,11 @@ export class SoftwareEngine implements Engine {
     return undefined;
   }
 
-  #setFilter(session: Session, filter: FilterTable | undefined): Outcome {
+  #setFilter(session: Session, entries: readonly FilterEntry[]): Outcome {
+    const filter = buildFilter(entries);
     if (filter === undefined) return "table-full";
-    this.#receiver.setFilter(session, filter);
+    if (entries.length === 0) session.filter = undefined;
+    else this.#receiver.setFilter(session, filter);
     return undefined;
   }
 

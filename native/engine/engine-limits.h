@@ -31,7 +31,7 @@ inline constexpr size_t waitingFramesPerMac = 64;
 inline constexpr size_t waitingBytesPerMac = 262'144;
 inline constexpr size_t waitingBytes = 4'194'304;
 inline constexpr uint64_t waitingMs = 3'000;
-/// Frames held until the first filter of a session arrives.
+/// Frames held while a session has no filter.
 inline constexpr size_t heldFramesPerSession = 64;
 inline constexpr uint64_t heldMs = 2'000;
 /// "Packet too big" to the machines behind one session's frames: each needs one in ten minutes for

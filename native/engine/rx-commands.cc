@@ -82,6 +82,8 @@ void RxThread::onForward(const Forward& forward) {
 void RxThread::onFilter(const Filter& command) {
   RxSession* session = sessions_.find(command.session);
   if (session == nullptr) return counters_.drop(DropReason::badField);
+  // Nothing confirmed is not the same as nothing allowed: frames wait for what comes next.
+  if (command.entries.empty()) return session->filter.reset();
   auto filter = SourceFilter::make(command.entries);
   if (!filter) return counters_.drop(DropReason::tableFull);
   session->filter = std::move(filter);

@@ -18,7 +18,7 @@
 
 namespace weft {
 
-/// An opened frame that waits for the first filter of its session.
+/// An opened frame that waits for a filter of its session.
 struct HeldFrame {
   uint64_t expiresMs = 0;
   wire::Descriptor descriptor;

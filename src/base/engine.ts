@@ -58,7 +58,7 @@ export const ENGINE_LIMITS = {
   waitingBytesPerMac: 262_144,
   waitingBytes: 4_194_304,
   waitingMs: 3_000,
-  /** Frames held until the first filter of a session arrives. */
+  /** Frames held while a session has no filter, or one without entries. */
   heldFramesPerSession: 64,
   heldMs: 2_000,
   /** "Packet too big" for the frames of one session. */
@@ -227,8 +227,9 @@ export type EngineCommand =
   /** Seal and send one frame to a peer as if the TAP had sent it (no forwarding look-up). */
   | { readonly op: "frame-to-peer"; readonly session: SessionId; readonly bytes: Uint8Array }
   /**
-   * Replace what the peer may speak for. Before the first filter, opened frames are held
-   * (heldFramesPerSession, heldMs) and announced by the upcall `held`; then they pass or are dropped.
+   * Replace what the peer may speak for. Before the first filter, and after one without entries,
+   * opened frames are held (heldFramesPerSession, heldMs) and announced by the upcall `held`; with
+   * the next filter they pass or are dropped.
    */
   | {
       readonly op: "filter";
@@ -317,7 +318,7 @@ export type Upcall =
   | { readonly kind: "miss"; readonly mac: Mac; readonly head: Uint8Array }
   /** A frame from the TAP that the core answers or floods: broadcast, multicast, or DHCP to us. Whole. */
   | { readonly kind: "frame"; readonly bytes: Uint8Array }
-  /** Frames of this session wait for its first filter, or one was dropped by it (at most one each 500 ms a session). */
+  /** Frames of this session wait for a filter, or one was dropped by it (at most one each 500 ms a session). */
   | {
       readonly kind: "held";
       readonly session: SessionId;

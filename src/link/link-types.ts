@@ -19,6 +19,9 @@ import type { CandidateReport } from "./candidate-report.ts";
 export type LinkId = SessionId;
 export type LinkRole = "near" | "shortcut" | "leaf" | "onDemand";
 
+/** Reason of a link-down whose session goes on: the peer forgot the link, and link-up follows at once. */
+export const REOPENED = "reopened";
+
 /** What the handshake proved about a peer. */
 export interface PeerInfo {
   readonly link: LinkId;

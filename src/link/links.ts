@@ -28,16 +28,17 @@ import { Link } from "./link.ts";
 import { linkClosed, linkOpened, pathChanged, wokeUp } from "./link-events.ts";
 import type { LinkOutput } from "./link-output.ts";
 import { LinkTable } from "./link-table.ts";
-import type {
-  ConnectTarget,
-  LinkId,
-  LinkRole,
-  LinksInput,
-  LinksOutput,
-  LinkView,
-  PathView,
-  PeerInfo,
-  SendOwner,
+import {
+  type ConnectTarget,
+  type LinkId,
+  type LinkRole,
+  type LinksInput,
+  type LinksOutput,
+  type LinkView,
+  type PathView,
+  type PeerInfo,
+  REOPENED,
+  type SendOwner,
 } from "./link-types.ts";
 import type { LinksOptions } from "./links-options.ts";
 import { OwnCandidates, type Witness } from "./own-candidates.ts";
@@ -527,7 +528,7 @@ export class Links
 
   #reopen(now: Millis, link: Link): void {
     const { id, address, peer } = link;
-    this.#out.push({ kind: "link-down", link: id, address, reason: "reopened" });
+    this.#out.push({ kind: "link-down", link: id, address, reason: REOPENED });
     this.#out.push({ kind: "link-up", peer });
     link.sayPath();
     link.tellNat(now, this.#nat);

@@ -83,8 +83,11 @@ export class Fence {
     this.#tell(guarded);
   }
 
-  linkDown(link: LinkId): void {
+  /** @param isReopened the session goes on: what the engine lets pass must end with what we know */
+  linkDown(link: LinkId, isReopened: boolean): void {
+    const hadFilter = this.#guarded.get(link)?.filter !== undefined;
     this.#guarded.delete(link);
+    if (isReopened && hadFilter) this.#context.engine({ op: "filter", session: link, entries: [] });
     for (const [token, to] of this.#sends) if (to === link) this.#sends.delete(token);
   }
 
@@ -108,7 +111,7 @@ export class Fence {
     this.#update(now, guarded);
   }
 
-  /** A frame waits for the first filter or was dropped by the present one. */
+  /** A frame waits for a filter or was dropped by the present one. */
   held(now: Millis, link: LinkId, claim: Claim): void {
     const guarded = this.#guarded.get(link);
     if (guarded === undefined) return;

@@ -15,7 +15,7 @@ import type { Ip } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { LeaseState } from "../lease/leases.ts";
-import type { LinkId, PeerInfo } from "../link/link-types.ts";
+import { type LinkId, type PeerInfo, REOPENED } from "../link/link-types.ts";
 import { MESSAGE_TYPES } from "../wire/message-type.ts";
 import { AddressQueries } from "./address-queries.ts";
 import { Announcer } from "./announcer.ts";
@@ -169,7 +169,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
 
   #linkDown(input: Extract<VnetInput, { kind: "link-down" }>): void {
     this.#peers.remove(input.link);
-    this.#fence.linkDown(input.link);
+    this.#fence.linkDown(input.link, input.reason === REOPENED);
     this.#forwarding.linkDown(input.link);
     this.#floods.linkDown(input.link);
   }

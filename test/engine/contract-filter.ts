@@ -231,6 +231,20 @@ export function filterContract(lab: () => Lab): void {
     expect(droppedFor(node, "source-mac")).toBe(1);
   });
 
+  it("holds frames again after a filter without entries", async () => {
+    const { node, send } = await world(lab());
+    node.engine.apply([allow(1)]);
+    send(numbered(MAC_B, MAC_A, 1));
+    send(numbered(MAC_B, OTHER, 2));
+    await lab().until(() => upcallsOf(node, "held").length === 1);
+    await lab().advance(20);
+    expect(node.tap).toEqual([]);
+    expect(droppedFor(node, "source-mac")).toBe(0);
+    node.engine.apply([allow(1, [MAC_A])]);
+    await lab().until(() => node.tap.length === 1 && droppedFor(node, "source-mac") === 1);
+    expect(node.tap.map(numberOf)).toEqual([1]);
+  });
+
   it("holds at most 64 frames of a session, for two seconds", async () => {
     const { node, send } = await world(lab(), false);
     const limit = ENGINE_LIMITS.heldFramesPerSession;
@@ -262,7 +276,7 @@ export function filterContract(lab: () => Lab): void {
     send(numbered(MAC_B, OTHER, 2));
     await lab().until(() => node.tap.length === 1);
     expect(node.tap.map(numberOf)).toEqual([2]);
-    node.engine.apply([allow(1)]);
+    node.engine.apply([allow(1, [MAC_A])]);
     send(numbered(MAC_B, OTHER, 3));
     await lab().until(() => droppedFor(node, "source-mac") === 2);
   });

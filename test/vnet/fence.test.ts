@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { FilterEntry } from "../../src/base/engine.ts";
+import { REOPENED } from "../../src/link/link-types.ts";
 import { emitOwnRecords, parseOwnRecords } from "../../src/wire/own-records.ts";
 import { hex } from "../support/vectors.ts";
 import { Bench, FakeDht, makeMember } from "./harness.ts";
@@ -249,6 +250,21 @@ describe("what we believe", () => {
     bench.take();
     says(bench, []);
     expect(filters(bench)).toEqual([[]]);
+  });
+
+  it("ends with the link, also in the engine when the session goes on", () => {
+    const bench = start();
+    up(bench);
+    says(bench, [CLAIM]);
+    expect(filters(bench)).toEqual([[CLAIM]]);
+    const down = { kind: "link-down", link: 7, address: B.address } as const;
+    bench.input({ ...down, reason: REOPENED });
+    up(bench);
+    expect(filters(bench)).toEqual([[]]);
+    says(bench, [CLAIM]);
+    expect(filters(bench)).toEqual([[CLAIM]]);
+    bench.input({ ...down, reason: "no path" });
+    expect(filters(bench)).toEqual([]);
   });
 
   it("held frames with ever new addresses keep a bounded table", () => {
