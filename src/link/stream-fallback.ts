@@ -31,8 +31,8 @@ import { listenFailed, proxyFailed, streamOpened } from "./link-events.ts";
 import type { PathView } from "./link-types.ts";
 import { FIRST_STREAM, isStream, MAX_STREAMS } from "./stream-sockets.ts";
 
-/** UDP answers within this almost everywhere; the first ping of a fresh start must not wait longer. */
-const HEAD_START_MS: Millis = 450;
+/** UDP answers within this nearly everywhere; where it is slower, a stream too many is all it costs. */
+const HEAD_START_MS: Millis = 250;
 /** Between two attempts without any link over the hosts: doubled each time. */
 const FIRST_RETRY_MS: Millis = 2_000;
 const LAST_RETRY_MS: Millis = 60_000;

@@ -38,7 +38,7 @@ class Bench {
   /** Asks for a link to `hosts` and lets the head start pass. @returns the indexes opened */
   fallBack(now: number, ...hosts: Endpoint[]): number[] {
     this.machine.handle(now, { kind: "asked", endpoints: hosts });
-    this.timeout(now + 450);
+    this.timeout(now + 250);
     return this.commands().flatMap((one) => (one.op === "stream-open" ? [one.socket] : []));
   }
 
@@ -53,12 +53,12 @@ class Bench {
 }
 
 describe("stream fallback", () => {
-  it("opens streams to port 443 and to the listed port when UDP does not answer in 450 ms", () => {
+  it("opens streams to port 443 and to the listed port when UDP does not answer in 250 ms", () => {
     const bench = new Bench();
     bench.machine.handle(0, { kind: "asked", endpoints: [HOST, OTHER] });
-    expect(bench.machine.deadline()).toBe(450);
+    expect(bench.machine.deadline()).toBe(250);
     expect(bench.commands()).toEqual([]);
-    bench.timeout(450);
+    bench.timeout(250);
     expect(bench.commands()).toEqual([
       { op: "stream-open", socket: FIRST_STREAM, to: { ip: HOST.ip, port: 443 } },
       { op: "stream-open", socket: FIRST_STREAM + 1, to: HOST },
@@ -125,7 +125,7 @@ describe("stream fallback", () => {
     bench.machine.handle(now, { kind: "links" });
     bench.ways = [];
     bench.machine.handle(now + 1, { kind: "links" });
-    expect(bench.machine.deadline()).toBe(now + 451);
+    expect(bench.machine.deadline()).toBe(now + 251);
   });
 
   it("gives streams up once UDP has worked for half a minute, not while it comes and goes", () => {
@@ -190,7 +190,7 @@ describe("stream fallback", () => {
     const exempt = [{ ip: "198.51.100.0", prefix: 24 }];
     bench.machine.handle(0, { kind: "proxy", route: { proxy, exempt } });
     bench.machine.handle(0, { kind: "asked", endpoints: [HOST, OTHER] });
-    bench.timeout(450);
+    bench.timeout(250);
     const commands = bench.commands();
     expect(commands[0]).toMatchObject({ op: "stream-open", to: { ip: HOST.ip }, proxy });
     expect(commands.at(-1)).toEqual({ op: "stream-open", socket: FIRST_STREAM + 2, to: OTHER });
@@ -202,8 +202,8 @@ describe("stream fallback", () => {
     expect(bench.fallBack(0, HOST)).toHaveLength(2);
     bench.machine.handle(500, { kind: "proxy", route: { proxy, exempt: [] } });
     expect(bench.commands().map(({ op }) => op)).toEqual(["socket-close", "socket-close"]);
-    expect(bench.machine.deadline()).toBe(950);
-    bench.timeout(950);
+    expect(bench.machine.deadline()).toBe(750);
+    bench.timeout(750);
     for (const socket of [FIRST_STREAM + 2, FIRST_STREAM + 3]) {
       expect(bench.out().some(({ kind }) => kind === "event")).toBe(false);
       const upcall = { kind: "socket-failed", socket, reason: "proxy-authorization" } as const;
