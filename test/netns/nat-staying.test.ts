@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Agent } from "../../lab/agent.ts";
-import type { NatBox } from "../../lab/nat-box.ts";
-import type { Running } from "../../lab/shell.ts";
+import { NatBox } from "../../lab/nat-box.ts";
+import { type Running, run } from "../../lab/shell.ts";
 import { describeWhere } from "../support/requires.ts";
 import { type Cluster, figure, kernelNeeds } from "./cluster.ts";
 import { addHome, linkOf, startInternet, untilDirect } from "./homes.ts";
@@ -63,6 +63,18 @@ describeWhere(TITLE, kernelNeeds("conntrack", "iperf3", "ssh", "sshd", "tcpdump"
 
   it("the provider renumbers a home and nobody is told: at most 15 s of silence", async () => {
     await silence("unnoticed change of network", () => homes[0].renumber(), 15_000);
+  });
+
+  it("a moves to another network and notices: at most 2 s of silence", async () => {
+    const other = await NatBox.create(cluster.lab, "a-other", {
+      kind: "portrestricted",
+      lan: "172.20.5",
+    });
+    const move = async () => {
+      await run(["ip", "-n", a.site.namespace, "link", "del", "eth0"]);
+      await other.connect(a.site);
+    };
+    await silence("noticed change of network", move, 2_000);
   });
 
   it("the ssh session is the same, and counted on", async () => {
