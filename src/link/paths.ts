@@ -217,7 +217,7 @@ export class Paths {
   trigger(now: Millis, index: PathIndex): void {
     const path = this.#table.get(index);
     if (path === undefined || path.isGood) return;
-    path.schedule.hurry(now);
+    path.schedule.draw(now);
     this.#run(now, path);
   }
 

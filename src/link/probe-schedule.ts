@@ -14,6 +14,9 @@ export const PUNCHING_GAPS_MS: readonly Millis[] = [100, 250, 250, 500, 1_000];
 /** A verdict is not repeated within 3 s: this pause and one series. */
 const PAUSE_AFTER_VERDICT_MS = 1_500;
 
+/** The peer's probes draw ours at once, but not more often than this. */
+const DRAWN_GAP_MS = 50;
+
 /**
  * When to probe one path.
  *
@@ -27,6 +30,7 @@ export class ProbeSchedule {
   #sent = 0;
   #nextAt: Millis;
   #startedAt: Millis = Number.NEGATIVE_INFINITY;
+  #probedAt: Millis = Number.NEGATIVE_INFINITY;
 
   constructor(now: Millis, gapsMs: readonly Millis[], periodMs: Millis) {
     this.#gapsMs = gapsMs;
@@ -62,6 +66,16 @@ export class ProbeSchedule {
     if (this.#sent === 0) this.#nextAt = Math.min(this.#nextAt, now);
   }
 
+  /**
+   * The peer's probe came by this path (RFC 8445, 7.3.1.4): ours is due now, also within a series and
+   * once more at its end. Else the peer might use the path for as long as our next probe is away, and
+   * lose it when we give it up.
+   */
+  draw(now: Millis): void {
+    this.#sent = Math.min(this.#sent, this.#gapsMs.length - 1);
+    this.#nextAt = Math.min(this.#nextAt, Math.max(now, this.#probedAt + DRAWN_GAP_MS));
+  }
+
   /** Something of the peer came by this path: the next series starts one period from now. */
   answered(now: Millis): void {
     this.#sent = 0;
@@ -79,6 +93,7 @@ export class ProbeSchedule {
     }
     if (this.#sent === 0) this.#startedAt = now;
     this.#sent++;
+    this.#probedAt = now;
     this.#nextAt = now + Math.max(gapMs, minGapMs);
     return "probe";
   }

@@ -193,6 +193,21 @@ describe("the schedule of probes", () => {
   });
 });
 
+describe("a probe of the peer", () => {
+  it("draws one of ours at once, within a series and once more at its end", () => {
+    const schedule = new ProbeSchedule(0, [100, 1_000], 3_000);
+    expect([schedule.take(0, 0), schedule.take(100, 0)]).toEqual(["probe", "probe"]);
+    expect(schedule.take(300, 0)).toBeUndefined();
+    schedule.draw(300);
+    expect(schedule.take(300, 0)).toBe("probe");
+    schedule.draw(310);
+    expect(schedule.take(310, 0)).toBeUndefined();
+    expect(schedule.take(350, 0)).toBe("probe");
+    expect(schedule.take(1_349, 0)).toBeUndefined();
+    expect(schedule.take(1_350, 0)).toBe("exhausted");
+  });
+});
+
 describe("a repeated connect", () => {
   it("to an endpoint of a working link sends nothing; elsewhere it does not disturb the path", () => {
     const world = new World();

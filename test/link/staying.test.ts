@@ -118,4 +118,21 @@ describe("a pair of NATs under a stream", () => {
     expect(stream(pair, 20_000).lost).toBeLessThanOrEqual(16);
     expect(pair.a.linkTo(pair.b)?.path.kind).toBe("direct");
   });
+
+  it("changes without loss when one side was through just after the other's last probe", () => {
+    const lossy: number[] = [];
+    // One side of this seed is ahead of the other by more than a trip lasts.
+    const ahead = { latencyMs: 1, jitterMs: 20, seed: 2 };
+    for (let closedMs = 1_600; closedMs < 2_400; closedMs += 20) {
+      const pair = natPair("portrestricted", "portrestricted", ahead);
+      const [inside, middle] = [pair.b.endpoint.ip, pair.introducer.endpoint.ip];
+      pair.world.allows = (from, to) => from.ip !== inside || to.ip === middle;
+      introduce(pair);
+      expect(runUntil(pair, "relay", 1_000)).toBeDefined();
+      pair.world.run(closedMs);
+      pair.world.allows = () => true;
+      if (stream(pair, 6_000).lost > 2) lossy.push(closedMs);
+    }
+    expect(lossy).toEqual([]);
+  });
 });
