@@ -59,6 +59,7 @@ export interface HandshakeResult {
   readonly roundTripMs: Millis;
 }
 
+/** What a node says of itself in handshakes, and proves it with. */
 export interface SelfOptions {
   readonly suite: CryptoSuite;
   readonly rng: Rng;
@@ -70,6 +71,7 @@ export interface SelfOptions {
   readonly boot: bigint;
   readonly digest: Uint8Array;
   readonly hasAes: boolean;
+  /** What this node relays for others; default: DEFAULT_RELAY_POLICY. */
   readonly relay?: RelayPolicy;
 }
 
