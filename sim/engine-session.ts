@@ -14,6 +14,7 @@ import { type Millis, NEVER } from "../src/base/time.ts";
 import type { Aead } from "./cheap-aead.ts";
 import { SEAL_OVERHEAD, SHIM_BYTES } from "./datagram.ts";
 import type { FilterTable } from "./frame-filter.ts";
+import { RelayBuckets } from "./relay-limits.ts";
 import { ReplayWindow } from "./replay-window.ts";
 
 /** Lanes a peer may seal with; one replay window each. The engine has no more data threads. */
@@ -61,14 +62,10 @@ export class KeyPair {
   }
 }
 
-/** Where a relayed datagram goes on to, with the bucket of its label. */
+/** Where a relayed datagram goes on to. */
 export interface LabelRoute {
   readonly ingress: Session;
   readonly to: { readonly session: SessionId; readonly label: Label } | "ends-here";
-  readonly rateLimit: number;
-  /** Bytes that may pass now, as of `filledAt`. */
-  budget: number;
-  filledAt: Millis;
 }
 
 export interface HeldFrame {
@@ -106,6 +103,7 @@ export class Session {
   lastSentAt: Millis = 0;
   lastHeardAt: Millis | undefined;
   nextFragmentId = 0;
+  readonly relayed = new RelayBuckets();
   readonly totals: Totals = {
     framesIn: 0,
     framesOut: 0,

@@ -267,13 +267,14 @@ export class SoftwareEngine implements Engine {
           this.#setFilter(session, command.entries),
         );
       case "label":
-        return this.#withSession(command.ingress, (session) =>
-          this.#labels.set(this.#host.now(), session, command),
-        );
+        return this.#withSession(command.ingress, (session) => this.#labels.set(session, command));
       case "label-remove":
         return this.#withSession(command.ingress, (session) =>
           this.#labels.remove(session, command.label) ? undefined : "unknown-label",
         );
+      case "relay-limit":
+        this.#sender.relayLimits.set(command);
+        return undefined;
       case "report-traffic":
         return this.#reportTraffic();
       case "socket-open":

@@ -6,11 +6,7 @@ import {
   type SocketIndex,
 } from "../src/base/engine.ts";
 import type { Endpoint } from "../src/base/net.ts";
-import type { Millis } from "../src/base/time.ts";
 import type { LabelRoute, Session } from "./engine-session.ts";
-
-/** A rate below this still lets a burst of datagrams pass. */
-const LEAST_BURST_BYTES = 65_536;
 
 export type LabelCommand = Extract<EngineCommand, { op: "label" }>;
 
@@ -22,13 +18,12 @@ export class LabelTable {
   readonly #byLabel = new Map<Label, LabelRoute[]>();
 
   /** Creates or replaces; a reason when it was not taken. */
-  set(now: Millis, session: Session, command: LabelCommand): DropReason | undefined {
-    const { label, to, rateLimit } = command;
+  set(session: Session, command: LabelCommand): DropReason | undefined {
+    const { label, to } = command;
     if (label === 0) return "bad-field";
     this.remove(session, label);
     if (session.labels.size >= ENGINE_LIMITS.labelsPerSession) return "table-full";
-    const budget = burstBytes(rateLimit);
-    const route = { ingress: session, to, rateLimit, budget, filledAt: now };
+    const route = { ingress: session, to };
     session.labels.set(label, route);
     const routes = this.#byLabel.get(label);
     if (routes === undefined) this.#byLabel.set(label, [route]);
@@ -58,20 +53,4 @@ export class LabelTable {
     const isFrom = ({ ingress }: LabelRoute) => ingress.directPath(socket, from) !== undefined;
     return routes.find(isFrom) ?? "label-source";
   }
-}
-
-/** One second of the rate, at least one window of a TCP sender that is just starting. */
-function burstBytes(rateLimit: number): number {
-  return Math.max(rateLimit, LEAST_BURST_BYTES);
-}
-
-/** Takes `length` bytes out of the label's bucket; false when they are not there. */
-export function takeBudget(now: Millis, route: LabelRoute, length: number): boolean {
-  if (route.rateLimit === 0) return true;
-  const refill = ((now - route.filledAt) * route.rateLimit) / 1_000;
-  route.budget = Math.min(burstBytes(route.rateLimit), route.budget + refill);
-  route.filledAt = now;
-  if (route.budget < length) return false;
-  route.budget -= length;
-  return true;
 }

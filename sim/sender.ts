@@ -35,7 +35,7 @@ import {
 } from "./engine-session.ts";
 import type { EngineSockets } from "./engine-sockets.ts";
 import { ETHERNET_BYTES } from "./frame-view.ts";
-import { takeBudget } from "./label-table.ts";
+import { RelayLimits } from "./relay-limits.ts";
 import { clampToPath, tooBigAnswer } from "./too-big.ts";
 
 /** The largest UDP payload over IPv4; probes beyond it cannot exist. */
@@ -60,6 +60,7 @@ export interface SenderOptions {
 
 export class Sender {
   readonly totals = { datagramsOut: 0, bytesOut: 0, relayedDatagrams: 0 };
+  readonly relayLimits = new RelayLimits();
   readonly #options: SenderOptions;
   readonly #nonce = new Uint8Array(12);
 
@@ -199,9 +200,12 @@ export class Sender {
   ): DropReason | undefined {
     const ttl = (bytes[1] ?? 0) - 1;
     if (ttl <= 0) return "relay-ttl";
-    if (!takeBudget(this.#options.now(), route, bytes.length)) return "rate-limited";
-    const next = this.#options.sessions.get(to.session)?.activePath();
-    if (next?.to.kind !== "direct") return "no-path";
+    const egress = this.#options.sessions.get(to.session);
+    const next = egress?.activePath();
+    if (egress === undefined || next?.to.kind !== "direct") return "no-path";
+    const [now, { relayed }] = [this.#options.now(), route.ingress];
+    const refused = this.relayLimits.admit(now, relayed, egress.relayed, bytes.length);
+    if (refused !== undefined) return refused;
     const copy = bytes.slice();
     writeShim(copy, ttl, to.label);
     this.totals.relayedDatagrams++;

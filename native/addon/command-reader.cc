@@ -12,6 +12,8 @@ using Napi::Object;
 
 /// Millisecond amounts past this mean "for ever"; adding one to the clock cannot overflow.
 constexpr uint64_t mostMs = 1ULL << 52;
+/// The engine cuts rates further.
+constexpr uint64_t mostRate = 1ULL << 52;
 
 uint16_t u16Amount(FieldReader& reader, Object from, const char* field) {
   return static_cast<uint16_t>(reader.amount(from, field, UINT16_MAX));
@@ -136,7 +138,6 @@ Command readLabel(FieldReader& reader, Object from) {
   LabelRoute route;
   route.ingress = reader.u32(from, "ingress");
   route.label = reader.u32(from, "label");
-  route.rateLimit = reader.amount(from, "rateLimit", mostMs);
   const Napi::Value to = reader.get(from, "to");
   if (to.IsObject()) {
     const Object object = to.As<Object>();
@@ -192,6 +193,10 @@ Command readOne(FieldReader& reader, Object from) {
   if (op == "label") return readLabel(reader, from);
   if (op == "label-remove") {
     return LabelRemove{reader.u32(from, "ingress"), reader.u32(from, "label")};
+  }
+  if (op == "relay-limit") {
+    return RelayLimit{reader.amount(from, "perSession", mostRate),
+                      reader.amount(from, "inAll", mostRate)};
   }
   if (op == "socket-open") return readSocketOpen(reader, from);
   if (op == "socket-close") return SocketClose{socketIndex(reader, from)};

@@ -126,11 +126,15 @@ struct LabelRoute {
   SessionId ingress = 0;
   Label label = 0;
   std::variant<LabelOut, LabelEnds> to;
-  uint64_t rateLimit = 0;  // bytes per second, 0 = no limit
 };
 struct LabelRemove {
   SessionId ingress = 0;
   Label label = 0;
+};
+/// Bytes per second, 0 = no limit.
+struct RelayLimit {
+  uint64_t perSession = 0;
+  uint64_t inAll = 0;
 };
 struct SocketOpen {
   SocketIndex socket = 0;
@@ -160,6 +164,7 @@ struct Carrier {
 using Command =
     std::variant<SessionOpen, Keys, SessionClose, Path, PathRemove, PathActive, Control, Datagram,
                  Forward, ForwardRemove, FrameToTap, FrameToPeer, Filter, LabelRoute, LabelRemove,
-                 ReportTraffic, Carrier, SocketOpen, StreamOpen, StreamListen, SocketClose>;
+                 RelayLimit, ReportTraffic, Carrier, SocketOpen, StreamOpen, StreamListen,
+                 SocketClose>;
 
 }  // namespace weft

@@ -5,30 +5,6 @@
 #include "engine-limits.h"
 
 namespace weft {
-namespace {
-
-/// A limit below one datagram would let nothing pass.
-constexpr uint64_t leastBurst = 65'536;
-
-}  // namespace
-
-RateLimit::RateLimit(uint64_t bytesPerSecond)
-    : bytesPerSecond_(bytesPerSecond),
-      burst_(std::max(bytesPerSecond, leastBurst)),
-      level_(burst_) {}
-
-bool RateLimit::take(uint64_t nowMs, uint64_t bytes) {
-  if (bytesPerSecond_ == 0) return true;
-  const uint64_t passedMs = std::min<uint64_t>(nowMs - filledMs_, 1000);
-  const uint64_t gained = bytesPerSecond_ * passedMs / 1000;
-  if (gained > 0) {
-    level_ = std::min(burst_, level_ + gained);
-    filledMs_ = nowMs;
-  }
-  if (level_ < bytes) return false;
-  level_ -= bytes;
-  return true;
-}
 
 DropReason LabelTable::set(const LabelRoute& route) {
   if (route.label == 0) return DropReason::badField;
@@ -50,7 +26,6 @@ DropReason LabelTable::set(const LabelRoute& route) {
   const LabelOut* out = std::get_if<LabelOut>(&route.to);
   at->endsHere = out == nullptr;
   at->out = out != nullptr ? *out : LabelOut{};
-  at->limit = RateLimit(route.rateLimit);
   return DropReason::none;
 }
 

@@ -13,26 +13,10 @@
 
 namespace weft {
 
-/// Bytes per second with one second of burst; 0 = no limit.
-class RateLimit {
- public:
-  RateLimit() : RateLimit(0) {}
-  explicit RateLimit(uint64_t bytesPerSecond);
-  /// Takes `bytes` out of the bucket; false when they are not there.
-  bool take(uint64_t nowMs, uint64_t bytes);
-
- private:
-  uint64_t bytesPerSecond_;
-  uint64_t burst_;
-  uint64_t level_;
-  uint64_t filledMs_ = 0;
-};
-
 struct LabelEntry {
   SessionId ingress = 0;
   bool endsHere = false;
   LabelOut out;
-  RateLimit limit;
 };
 
 class LabelTable {

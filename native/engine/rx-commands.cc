@@ -48,6 +48,7 @@ void RxThread::on(Mail& mail) {
               counters_.drop(DropReason::unknownLabel);
             }
           },
+          [&](const RelayLimit& limit) { relayLimits_.set(limit); },
           [&](const ReportTraffic&) { reportTraffic(); },
           [&](const SocketOpen& open) { extra_.add(nowMs_, open.socket, mail.socket); },
           [&](const StreamOpen& open) {

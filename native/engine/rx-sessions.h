@@ -13,6 +13,7 @@
 #include "fragments.h"
 #include "keyed-hash.h"
 #include "path-table.h"
+#include "relay-limits.h"
 #include "session-keys.h"
 #include "source-filter.h"
 
@@ -36,6 +37,7 @@ struct RxSession {
   std::optional<SourceFilter> filter;
   std::deque<HeldFrame> held;
   FragmentTable fragments;
+  RelayBuckets relayed;
   uint64_t nextHeldUpcallMs = 0;
   uint64_t nextEndpointUpcallMs = 0;
 };

@@ -186,7 +186,7 @@ void RxThread::onRelay(const Arrival& arrival, std::span<uint8_t> datagram) {
   }
   const std::span<LabelEntry> candidates = labels_.find(header.label);
   if (candidates.empty()) return counters_.drop(DropReason::unknownLabel);
-  for (LabelEntry& entry : candidates) {
+  for (const LabelEntry& entry : candidates) {
     RxSession* ingress = sessions_.find(entry.ingress);
     if (ingress == nullptr || !ingress->paths.findDirect(arrival.socket, arrival.from)) continue;
     if (!entry.endsHere) return forwardRelayed(entry, *ingress, datagram);
@@ -198,13 +198,18 @@ void RxThread::onRelay(const Arrival& arrival, std::span<uint8_t> datagram) {
   counters_.drop(DropReason::labelSource);
 }
 
-void RxThread::forwardRelayed(LabelEntry& entry, RxSession& ingress, std::span<uint8_t> datagram) {
+void RxThread::forwardRelayed(const LabelEntry& entry, RxSession& ingress,
+                              std::span<uint8_t> datagram) {
   const uint8_t ttl = datagram[1];
   if (ttl <= 1) return counters_.drop(DropReason::relayTtl);
   RxSession* out = sessions_.find(entry.out.session);
   const DirectTarget* target = out == nullptr ? nullptr : out->paths.activeDirect();
   if (target == nullptr) return counters_.drop(DropReason::noPath);
-  if (!entry.limit.take(nowMs_, datagram.size())) return counters_.drop(DropReason::rateLimited);
+  if (const DropReason reason =
+          relayLimits_.admit(nowMs_, ingress.relayed, out->relayed, datagram.size());
+      reason != DropReason::none) {
+    return counters_.drop(reason);
+  }
   wire::emitRelayHeader({static_cast<uint8_t>(ttl - 1), entry.out.label}, datagram.data());
   relays_.add({target->socket, target->endpoint, std::nullopt}, datagram);
   counters_.relayedDatagrams.add();

@@ -12,6 +12,7 @@
 #include "data-thread.h"
 #include "forward-table.h"
 #include "label-table.h"
+#include "relay-limits.h"
 #include "rx-sessions.h"
 #include "rx-sockets.h"
 #include "send-batch.h"
@@ -64,7 +65,7 @@ class RxThread {
   void onDatagram(const Arrival& arrival, std::span<uint8_t> datagram);
   void onStranger(const Arrival& arrival, Bytes datagram);
   void onRelay(const Arrival& arrival, std::span<uint8_t> datagram);
-  void forwardRelayed(LabelEntry& entry, RxSession& ingress, std::span<uint8_t> datagram);
+  void forwardRelayed(const LabelEntry& entry, RxSession& ingress, std::span<uint8_t> datagram);
   void onData(const Arrival& arrival, std::span<uint8_t> datagram);
 
   void onOpened(const Arrival& arrival, RxSession& session, std::span<uint8_t> inner);
@@ -100,6 +101,7 @@ class RxThread {
   RxSessions sessions_;
   ForwardTable local_;  // only entries that lead to our TAP
   LabelTable labels_;
+  RelayLimits relayLimits_;
   UdpReceiver receiver_;
   TapWriter tapWriter_;
   SendBatch relays_;

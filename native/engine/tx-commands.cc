@@ -11,6 +11,7 @@ bool TxThread::handles(const Command& command) {
          !std::holds_alternative<Filter>(command) &&
          !std::holds_alternative<LabelRoute>(command) &&
          !std::holds_alternative<LabelRemove>(command) &&
+         !std::holds_alternative<RelayLimit>(command) &&
          !std::holds_alternative<StreamListen>(command) &&
          !std::holds_alternative<ReportTraffic>(command);
 }

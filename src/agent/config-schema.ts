@@ -175,7 +175,7 @@ function parseRelayText(text: string): RelayPolicy | Refusal {
   return (
     parseRelay(text) ??
     new Refusal(
-      `${quote(text)} must be off, members or limit RATE, like limit 100mbit (64kbit and more)`,
+      `${quote(text)} must be off, members or limit RATE [total RATE], like limit 100mbit (64kbit and more)`,
     )
   );
 }
@@ -304,7 +304,7 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     fallback: "limit 100mbit",
     shared: false,
     meaning:
-      "what this node relays for members that cannot reach each other: off, members or limit RATE",
+      "what this node relays for others: off, members, or limit RATE for each, with total RATE for all",
   },
   stun: {
     fallback: "members",

@@ -34,6 +34,8 @@ export const DROP_REASONS = [
   "label-source",
   "relay-ttl",
   "relay-refused",
+  "relay-member-rate",
+  "relay-total-rate",
   // routing
   "hop-limit",
   "no-progress",

@@ -242,10 +242,13 @@ export type EngineCommand =
       readonly ingress: SessionId;
       readonly label: Label;
       readonly to: { readonly session: SessionId; readonly label: Label } | "ends-here";
-      /** Bytes per second this label may carry; 0 = no limit. */
-      readonly rateLimit: number;
     }
   | { readonly op: "label-remove"; readonly ingress: SessionId; readonly label: Label }
+  /**
+   * What goes on by labels from one session, and what goes on to one, and all of it together: bytes
+   * per second with one second of burst (65,536 at least), 0 = no limit, as at the start.
+   */
+  | { readonly op: "relay-limit"; readonly perSession: number; readonly inAll: number }
   /** Asks for one `traffic` upcall that covers every session. */
   | { readonly op: "report-traffic" }
   /** Carrier of the TAP (TUNSETCARRIER): off makes DHCP clients start over. */

@@ -6,11 +6,24 @@ export type RelayPolicy =
   | { readonly kind: "off" }
   /** Any member, as fast as it goes. */
   | { readonly kind: "members" }
-  /** Any member; what one circuit may carry each way. */
-  | { readonly kind: "limit"; readonly bytesPerSecond: number };
+  | RelayLimit;
+
+/** Any member; bytes per second from one member and to one member, and of all of them together. */
+export interface RelayLimit {
+  readonly kind: "limit";
+  readonly perMember: number;
+  readonly inAll: number;
+}
+
+/** A member that sends all it may takes a quarter of what there is: three others are served still. */
+export const TOTAL_PER_MEMBER = 4;
 
 /** 100 Mbit/s: a relayed desktop or backup runs well, a volunteer's line is not eaten up. */
-export const DEFAULT_RELAY_POLICY: RelayPolicy = { kind: "limit", bytesPerSecond: 12_500_000 };
+export const DEFAULT_RELAY_POLICY: RelayPolicy = {
+  kind: "limit",
+  perMember: 12_500_000,
+  inAll: 12_500_000 * TOTAL_PER_MEMBER,
+};
 
 /** In the handshake's capabilities: the sender relays for nobody. */
 export const CAPABILITY_NO_RELAY = 1;

@@ -119,6 +119,9 @@ export class Relays {
   constructor(options: RelaysOptions) {
     this.#options = options;
     this.#policy = options.policy ?? DEFAULT_RELAY_POLICY;
+    if (this.#policy.kind !== "limit") return;
+    const { perMember: perSession, inAll } = this.#policy;
+    this.#out.push({ kind: "engine", command: { op: "relay-limit", perSession, inAll } });
   }
 
   get count(): number {
@@ -454,18 +457,9 @@ export class Relays {
   }
 
   #writeLabel(from: Leg, to: Leg | undefined): void {
-    const limit = this.#policy;
     const target = to === undefined ? "ends-here" : { session: to.link, label: to.label };
-    this.#out.push({
-      kind: "engine",
-      command: {
-        op: "label",
-        ingress: from.link,
-        label: from.label,
-        to: target,
-        rateLimit: to !== undefined && limit.kind === "limit" ? limit.bytesPerSecond : 0,
-      },
-    });
+    const command = { op: "label", ingress: from.link, label: from.label, to: target } as const;
+    this.#out.push({ kind: "engine", command });
   }
 
   #send(link: LinkId, message: LinkMessage): void {

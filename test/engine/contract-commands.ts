@@ -51,7 +51,7 @@ export function commandContract(lab: () => Lab): void {
       { op: "control", session: 1, path: 5, bytes },
       { op: "frame-to-peer", session: NOWHERE, bytes },
       allow(NOWHERE, [MAC_B]),
-      { op: "label", ingress: NOWHERE, label: 1, to: "ends-here", rateLimit: 0 },
+      { op: "label", ingress: NOWHERE, label: 1, to: "ends-here" },
       { op: "label-remove", ingress: NOWHERE, label: 1 },
       forward("02:00:00:00:00:99", NOWHERE),
       { op: "datagram", socket: 9, to: b.endpoint, bytes },
@@ -98,7 +98,7 @@ export function commandContract(lab: () => Lab): void {
     const { a } = await connectedPair(lab());
     const labels: EngineCommand[] = [];
     for (let label = 1; label <= ENGINE_LIMITS.labelsPerSession + 2; label++) {
-      labels.push({ op: "label", ingress: 1, label, to: "ends-here", rateLimit: 0 });
+      labels.push({ op: "label", ingress: 1, label, to: "ends-here" });
     }
     a.engine.apply(labels);
     await lab().until(() => droppedFor(a, "table-full") === 2);
@@ -106,7 +106,7 @@ export function commandContract(lab: () => Lab): void {
 
   it("closes a session with its keys, labels and forward entries", async () => {
     const { a, b } = await connectedPair(lab());
-    a.engine.apply([{ op: "label", ingress: 1, label: 5, to: "ends-here", rateLimit: 0 }]);
+    a.engine.apply([{ op: "label", ingress: 1, label: 5, to: "ends-here" }]);
     a.engine.apply([{ op: "session-close", session: 1 }]);
     a.tapSend(numbered(MAC_B, MAC_A, 1));
     await lab().until(() => upcallsOf(a, "miss").length === 1);

@@ -129,11 +129,9 @@ TEST("relay: time to live, rate limit, removed labels and closed sessions") {
   const auto out = wire.receive();
   CHECK(out && out->size() == datagram.size() && (*out)[1] == 2);
   CHECK_EQ(loadLe<uint32_t>(&(*out)[4]), 200);
-  LabelRoute limited = route(withA, 100, withB, 200);
-  limited.rateLimit = 1000;
-  net.relay.apply({limited});
+  net.relay.apply({RelayLimit{1000, 0}});
   for (int i = 0; i < 100; i++) wire.send(net.relay.endpoint(), datagram);
-  CHECK(net.relay.awaitDrops(DropReason::rateLimited, 30));
+  CHECK(net.relay.awaitDrops(DropReason::relayMemberRate, 30));
   net.relay.apply({LabelRemove{withA, 100}});
   wire.send(net.relay.endpoint(), datagram);
   CHECK(net.relay.awaitDrops(DropReason::unknownLabel, 1));

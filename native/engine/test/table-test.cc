@@ -10,6 +10,7 @@
 #include "label-table.h"
 #include "mailbox.h"
 #include "path-table.h"
+#include "relay-limits.h"
 #include "upcall-ring.h"
 #include "waiting-frames.h"
 
@@ -153,15 +154,37 @@ TEST("label table: keyed by ingress and label, bounded both ways") {
   CHECK(labels.find(9).empty() && labels.find(7).empty());
 }
 
-TEST("rate limit: the sustained rate and one second of burst") {
-  RateLimit limit(100'000);
+TEST("relay limits: the sustained rate and one second of burst") {
+  RelayLimits limits;
+  RelayBuckets a;
+  RelayBuckets b;
+  limits.set({100'000, 0});
   uint64_t passed = 0;
-  for (uint64_t now = 5'000; now < 15'000; now++) {
-    if (limit.take(now, 1'000)) passed += 1'000;
+  for (uint64_t now = 20'000; now < 30'000; now++) {
+    if (limits.admit(now, a, b, 1'000) == DropReason::none) passed += 1'000;
   }
   CHECK(passed >= 1'000'000 && passed <= 1'101'000);
-  RateLimit none;
-  for (int i = 0; i < 100; i++) CHECK(none.take(0, 1ULL << 40));
+  limits.set({UINT64_MAX, UINT64_MAX});  // nothing overflows
+  CHECK(limits.admit(40'000, a, b, 1ULL << 40) == DropReason::none);
+  limits.set({0, 0});
+  for (int i = 0; i < 100; i++) CHECK(limits.admit(0, a, b, 1ULL << 40) == DropReason::none);
+}
+
+TEST("relay limits: one member's share, each way, and all together") {
+  RelayLimits limits;
+  RelayBuckets a, b, c, d, e;
+  limits.set({100'000, 300'000});
+  const uint64_t now = 20'000;
+  const auto pass = [&](RelayBuckets& from, RelayBuckets& to, uint64_t bytes) {
+    return limits.admit(now, from, to, bytes);
+  };
+  CHECK(pass(a, b, 60'000) == DropReason::none);
+  CHECK(pass(a, c, 60'000) == DropReason::relayMemberRate);  // what a sends, to anybody
+  CHECK(pass(c, b, 60'000) == DropReason::relayMemberRate);  // what b receives, from anybody
+  CHECK(pass(b, a, 100'000) == DropReason::none);            // the other way is its own
+  CHECK(pass(c, d, 90'000) == DropReason::none);             // others lost nothing to the refusals
+  CHECK(pass(d, c, 90'000) == DropReason::relayTotalRate);
+  CHECK(pass(a, e, 40'000) == DropReason::none);
 }
 
 TEST("fragments: joined in either order, bounded, expired") {
