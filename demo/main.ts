@@ -281,9 +281,8 @@ function farewell(): void {
   console.log(`
 Two real machines, each with a checkout that \`sh scripts/setup.sh demo\` made ready; on both first
     alias weft="node ${cliPath()}"
-    on the first     weft init lab --bootstrap FIRST-MACHINE:7117 && weft up lab
-                     ssh OTHER mkdir -p /etc/weft && scp -p /etc/weft/lab.yaml OTHER:/etc/weft/
-    on the other     weft up lab
+    on the first     weft init lab && weft up lab
+    on the other     the line that it printed: weft join TOKEN
 then ping the address that \`weft ip\` prints on the other one.`);
 }
 

@@ -30,7 +30,7 @@ export interface ListenAddress {
 /** The engine has room for this many sockets; a port without address takes two of them. */
 const MAX_LISTEN = 4;
 /** A node needs one that answers; a file lists the stable members, not all. */
-const MAX_BOOTSTRAP = 64;
+export const MAX_BOOTSTRAP = 64;
 /** RFC 8489. */
 const STUN_PORT = 3_478;
 /** Two differ in what they tell; a few more stand in for those that are gone. */

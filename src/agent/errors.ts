@@ -27,6 +27,8 @@ export const ERRORS = {
   "config-invalid": EXIT.config,
   "config-unreadable": EXIT.permission,
   "config-exists": EXIT.config,
+  "token-invalid": EXIT.config,
+  "already-joined": EXIT.config,
   "key-file-open": EXIT.config,
   "identity-damaged": EXIT.config,
   "state-damaged": EXIT.config,

@@ -5,7 +5,9 @@ import { dhtCommand } from "./commands/dht.ts";
 import { downCommand, leaveCommand } from "./commands/down.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { initCommand } from "./commands/init.ts";
+import { inviteCommand } from "./commands/invite.ts";
 import { ipCommand } from "./commands/ip.ts";
+import { joinCommand } from "./commands/join.ts";
 import { journalCommand } from "./commands/journal.ts";
 import { leaseCommand } from "./commands/lease.ts";
 import { netcheckCommand } from "./commands/netcheck.ts";
@@ -20,6 +22,8 @@ import { waitCommand } from "./commands/wait.ts";
 export const COMMANDS: readonly Command[] = [
   initCommand,
   upCommand,
+  inviteCommand,
+  joinCommand,
   downCommand,
   leaveCommand,
   statusCommand,

@@ -6,6 +6,9 @@ import type { Env } from "../agent/paths.ts";
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
+  /** Standard input up to the end of its first line with words in it, `most` characters at most. */
+  readLine(most: number): Promise<string>;
+  readonly inIsTty: boolean;
   readonly outIsTty: boolean;
   readonly errIsTty: boolean;
   readonly columns: number;
@@ -27,6 +30,8 @@ export function processTerminal(): Terminal {
   return {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
+    readLine: readStandardInput,
+    inIsTty: process.stdin.isTTY === true,
     outIsTty: process.stdout.isTTY === true,
     errIsTty: process.stderr.isTTY === true,
     columns: process.stdout.columns ?? 80,
@@ -43,4 +48,16 @@ function endOutput(error: NodeJS.ErrnoException): never {
   if (error.code === "EPIPE") process.exit(EXIT.ok);
   process.stderr.write(`weft: the answer cannot be written (${error.code}): free space there\n`);
   process.exit(EXIT.negative);
+}
+
+async function readStandardInput(most: number): Promise<string> {
+  let text = "";
+  process.stdin.setEncoding("utf8");
+  for await (const piece of process.stdin) {
+    text += String(piece);
+    if (text.length >= most || /\S[^\n]*\n/.test(text)) break;
+  }
+  // A terminal that is still open must not keep the process.
+  process.stdin.destroy();
+  return text.slice(0, most);
 }

@@ -34,6 +34,8 @@ async function weft(line: string, given: Partial<Terminal> = {}): Promise<Ran> {
     },
     outIsTty: false,
     errIsTty: false,
+    inIsTty: false,
+    readLine: () => Promise.resolve(""),
     columns: 100,
     uid: 1_000,
     hostname: "Alpha.example.org",
@@ -327,13 +329,6 @@ describe("without an agent", () => {
     await weft("init lab");
     const file = join(machine.folder, "etc/lab.yaml");
     expect(await weft(`config check --config nothing --config ${file}`)).toMatchObject({ code: 0 });
-  });
-
-  it("init without bootstrap says which line to replace", async () => {
-    const { out } = await weft("init lab");
-    expect(out).toContain("replace its line `bootstrap: []`");
-    const file = join(machine.folder, "etc/lab.yaml");
-    expect(readFileSync(file, "utf8")).toMatch(/^bootstrap: \[\]/m);
   });
 
   it("help names every verb, and version is short", async () => {

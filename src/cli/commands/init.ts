@@ -1,19 +1,11 @@
 /** `weft init NAME`: writes a cluster file with a fresh network key and says what to type next. */
-import {
-  closeSync,
-  existsSync,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileSchema, KEYS } from "../../agent/config-schema.ts";
-import { messageOf, systemCodeOf, WeftError } from "../../agent/errors.ts";
+import { WeftError } from "../../agent/errors.ts";
 import { generateNetworkKey } from "../../agent/network-key.ts";
 import { clusterFile, defaultFolders } from "../../agent/paths.ts";
 import { type Command, textArg } from "../command.ts";
+import { writeNewFile } from "../new-file.ts";
 import { outputOptions } from "../options.ts";
 import { print } from "../output.ts";
 
@@ -42,7 +34,7 @@ export const initCommand: Command = {
         : resolve(terminal.cwd, out);
     writeNewFile(file, clusterText(network, range, bootstrap));
     const up = out === undefined ? `weft up ${network}` : `weft up ${network} --config ${file}`;
-    print(terminal, outputOptions(args), { network, file }, () => nextSteps(file, up, bootstrap));
+    print(terminal, outputOptions(args), { network, file }, () => nextSteps(file, up));
     return 0;
   },
 };
@@ -76,49 +68,10 @@ range: ${range}
 `;
 }
 
-/** Never over an existing file: its key may be the only copy. */
-function writeNewFile(file: string, text: string): void {
-  if (existsSync(file)) throw exists(file);
-  try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
-    const handle = openSync(file, "wx", 0o600);
-    try {
-      fchmodSync(handle, 0o600);
-      writeFileSync(handle, text);
-    } catch (error) {
-      // Half a file would stand in the way of the next try.
-      rmSync(file, { force: true });
-      throw error;
-    } finally {
-      closeSync(handle);
-    }
-  } catch (error) {
-    if (systemCodeOf(error) === "EEXIST") throw exists(file);
-    throw new WeftError(
-      "state-unwritable",
-      `${file} cannot be written (${systemCodeOf(error) ?? messageOf(error)}): run as root, or choose a place with --out`,
-    );
-  }
-}
-
-function exists(file: string): WeftError {
-  return new WeftError(
-    "config-exists",
-    `${file} exists: its key may be in use, so it stays; remove it yourself or choose another name`,
-  );
-}
-
-function nextSteps(file: string, up: string, bootstrap: string | undefined): string {
-  const hint =
-    bootstrap === undefined
-      ? `Machines on the same switch find each other. For others, first replace its line \`bootstrap: []\` by\nan address of this machine that they reach:\n  bootstrap: [THIS-MACHINE:7117]\n\n`
-      : "";
+function nextSteps(file: string, up: string): string {
   return `Wrote ${file} (mode 0600).
 
-${hint}Start here:
-  ${up}
-For every other machine, copy the file, then start there:
-  ssh OTHER mkdir -p ${dirname(file)} && scp -p ${file} OTHER:${file}
+Start here; it prints the line for the other machines:
   ${up}
 `;
 }

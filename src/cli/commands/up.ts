@@ -1,12 +1,14 @@
 /** `weft up`: starts the agent and stays until it has an address, or runs it in the foreground. */
 
 import { setFlagsFromString } from "node:v8";
+import type { Argv } from "yargs";
 import type { AgentStatus } from "../../agent/agent-status.ts";
 import { type Config, loadConfig } from "../../agent/config.ts";
 import { EXIT, type ExitCode, WeftError } from "../../agent/errors.ts";
 import { socketPath } from "../../agent/paths.ts";
 import { askStatus } from "../agent-call.ts";
 import { type Command, type CommandContext, flagArg, numberArg, textArg } from "../command.ts";
+import { inviteTo } from "../invitation.ts";
 import {
   addKeyOptions,
   configSources,
@@ -28,22 +30,26 @@ export const upCommand: Command = {
   name: "up [network]",
   describe: "join the network: start the agent and wait for an address",
   options: (yargs) =>
-    addKeyOptions(yargs)
-      .option("foreground", {
-        type: "boolean",
-        describe: "run the agent here (systemd, containers)",
-      })
-      .option("timeout", {
-        type: "number",
-        describe: `seconds to wait for the address (default ${DEFAULT_TIMEOUT_S})`,
-      }),
+    addWaitOption(addKeyOptions(yargs)).option("foreground", {
+      type: "boolean",
+      describe: "run the agent here (systemd, containers)",
+    }),
   async run(context) {
     const selection = selectNetwork(context.terminal, context.args, textArg(context, "network"));
     const config = loadConfig(configSources(context.terminal, context.args, selection));
     if (flagArg(context, "foreground")) return runHere(context, config);
-    return startAndWait(context, selection, config);
+    return startAndWait(context, selection, config, (status) =>
+      invitationText(context, selection, config, status),
+    );
   },
 };
+
+export function addWaitOption<T>(yargs: Argv<T>) {
+  return yargs.option("timeout", {
+    type: "number",
+    describe: `seconds to wait for the address (default ${DEFAULT_TIMEOUT_S})`,
+  });
+}
 
 /** Loaded only here: the engine's addon is not needed to ask a running agent. */
 async function runHere(context: CommandContext, config: Config): Promise<ExitCode> {
@@ -62,10 +68,12 @@ async function runHere(context: CommandContext, config: Config): Promise<ExitCod
   }
 }
 
-async function startAndWait(
+/** For `weft join` too. @throws WeftError as the agent said it */
+export async function startAndWait(
   context: CommandContext,
   selection: Selection,
   config: Config,
+  afterwards: (status: AgentStatus) => string = () => "",
 ): Promise<ExitCode> {
   const socket = socketPath(config.runDir, config.name);
   const progress = createProgress(context.terminal);
@@ -78,7 +86,7 @@ async function startAndWait(
     refuseInterrupted(context.terminal.interrupted);
     const status = await askStatus(socket);
     progress.say(status.state);
-    if (isUp(status)) return finish(context, status);
+    if (isUp(status)) return finish(context, status, afterwards(status));
     if (performance.now() >= until) throw new WeftError("no-lease-yet", waitedText(status));
     await pause(POLL_MS, context.terminal.interrupted);
   }
@@ -99,14 +107,30 @@ function isUp(status: AgentStatus): boolean {
   return isOnline(status) && (status.lease !== undefined || status.addressMode === "dhcp");
 }
 
-function finish(context: CommandContext, status: AgentStatus): ExitCode {
+function finish(context: CommandContext, status: AgentStatus, afterwards: string): ExitCode {
   print(context.terminal, outputOptions(context.args), { ...status }, () => {
     const address =
       status.lease === undefined ? "no address yet" : `${status.lease.ip}/${status.lease.prefix}`;
     const peers = `${status.peers.length} ${status.peers.length === 1 ? "peer" : "peers"}`;
-    return `${status.network}: ${address} on ${status.interface}, ${peers}, ${status.state}\n${healthText(status)}`;
+    return `${status.network}: ${address} on ${status.interface}, ${peers}, ${status.state}\n${healthText(status)}${afterwards}`;
   });
   return EXIT.ok;
+}
+
+/** Only while nobody else is there: it is the key of the network, not news of every start. */
+function invitationText(
+  context: CommandContext,
+  selection: Selection,
+  config: Config,
+  status: AgentStatus,
+): string {
+  if (status.peers.length > 0) return "";
+  const sources = configSources(context.terminal, context.args, selection);
+  const { token, onlyNearby } = inviteTo(config, sources, status);
+  const nearby = onlyNearby
+    ? "\nIt names private addresses only. For machines elsewhere: weft invite --at PUBLIC-NAME:PORT\n"
+    : "";
+  return `\nOn the other machine (this line is as secret as the cluster file):\n\n  weft join ${token}\n${nearby}`;
 }
 
 function waitedText(status: AgentStatus): string {

@@ -1,0 +1,44 @@
+/** A cluster file that was not there before: `weft init` and `weft join` write it, nobody overwrites it. */
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { messageOf, systemCodeOf, WeftError } from "../agent/errors.ts";
+
+/** Mode 0600. Never over an existing file: its key may be the only copy. @throws WeftError */
+export function writeNewFile(file: string, text: string): void {
+  if (existsSync(file)) throw exists(file);
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+    const handle = openSync(file, "wx", 0o600);
+    try {
+      fchmodSync(handle, 0o600);
+      writeFileSync(handle, text);
+    } catch (error) {
+      // Half a file would stand in the way of the next try.
+      rmSync(file, { force: true });
+      throw error;
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    if (systemCodeOf(error) === "EEXIST") throw exists(file);
+    throw new WeftError(
+      "state-unwritable",
+      `${file} cannot be written (${systemCodeOf(error) ?? messageOf(error)}): run as root, or choose a place with --out`,
+    );
+  }
+}
+
+function exists(file: string): WeftError {
+  return new WeftError(
+    "config-exists",
+    `${file} exists: its key may be in use, so it stays; remove it yourself or choose another name`,
+  );
+}
