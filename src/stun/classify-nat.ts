@@ -18,7 +18,7 @@ export type NatSample =
       readonly isOwn: boolean;
       readonly destination: Endpoint;
       readonly mapped: Endpoint;
-      /** When the mapping was first known. */
+      /** When the mapping was made, as far as that is known. */
       readonly at: Millis;
     }
   /** A destination was asked to answer from elsewhere; it answered us by itself before. */
@@ -74,7 +74,10 @@ function mappingOf(samples: readonly Mapped[]): NatMapping {
   if (verdicts.includes("differs")) {
     return verdicts.includes("same-port-of-address") ? "address" : "address-and-port";
   }
-  return verdicts.includes("endpoint-independent") ? "endpoint-independent" : "unknown";
+  if (verdicts.includes("endpoint-independent")) return "endpoint-independent";
+  // One address tells a NAT that maps by address from a cone only where inside ports are kept.
+  const areKept = samples.every(({ mapped, localPort }) => mapped.port === localPort);
+  return areKept && verdicts.includes("same-port-of-address") ? "endpoint-independent" : "unknown";
 }
 
 type Comparison =

@@ -31,7 +31,7 @@ export class NatSamples {
   readonly #tests = new Map<string, NatSample>();
 
   /** @returns whether it is news */
-  note(now: Millis, sighting: Sighting): boolean {
+  note(now: Millis, sighting: Sighting, madeAt = now): boolean {
     const key = `${sighting.socket} ${endpointText(sighting.destination)}`;
     const known = this.#mappings.get(key);
     if (known !== undefined && sameEndpoint(known.sighting.mapped, sighting.mapped)) {
@@ -40,7 +40,7 @@ export class NatSamples {
     }
     // The outside address changed: what others saw before belongs to the network we left.
     if (known !== undefined && known.sighting.mapped.ip !== sighting.mapped.ip) this.clear();
-    this.#mappings.set(key, { sighting, at: now, seenAt: now });
+    this.#mappings.set(key, { sighting, at: madeAt, seenAt: now });
     this.#expire(now);
     return true;
   }

@@ -49,11 +49,11 @@ export interface StunServerOptions {
   readonly drops: DropCounters;
 }
 
-/** `wantsPort`: a member asks for an answer from another port, and there is no socket to send from. */
-export type ServerOutcome =
-  | { readonly kind: "answer"; readonly command: EngineCommand }
-  | { readonly kind: "wants-port"; readonly family: IpFamily }
-  | undefined;
+/** `wantsPort`: a member asks; with a socket of this family and another port it would be answered better. */
+export interface ServerOutcome {
+  readonly answer?: EngineCommand;
+  readonly wantsPort?: IpFamily;
+}
 
 export class StunServer {
   readonly #options: StunServerOptions;
@@ -66,34 +66,44 @@ export class StunServer {
   }
 
   answer(now: Millis, question: StunQuestion, sockets: readonly BoundSocket[]): ServerOutcome {
+    const { message, socket } = question;
+    const { drops } = this.#options;
+    const admitted = this.#admit(now, question);
+    if (admitted === undefined) return {};
+    const own = sockets.find((bound) => bound.socket === socket);
+    if (message.method !== STUN_BINDING || own === undefined) {
+      drops.count(own === undefined ? "not-for-us" : "unknown-type");
+      return {};
+    }
+    const hasPort = elsewhere(own, ANOTHER_PORT, sockets) !== undefined;
+    const wantsPort = admitted === "member" && !hasPort ? familyOf(own.endpoint.ip) : undefined;
+    const change = findStun(message, "change-request");
+    if (wantsPort !== undefined && change?.port === true && !change.ip) return { wantsPort };
+    const answer = this.#answerFrom(own, { question, admitted, sockets });
+    return {
+      ...(answer === undefined ? {} : { answer }),
+      ...(wantsPort === undefined ? {} : { wantsPort }),
+    };
+  }
+
+  #answerFrom(own: BoundSocket, { question, admitted, sockets }: Admitted) {
     const { message, from, socket } = question;
     const { drops, key } = this.#options;
-    const admitted = this.#admit(now, question);
-    if (admitted === undefined) return undefined;
-    if (message.method !== STUN_BINDING) return void drops.count("unknown-type");
-    const own = sockets.find((bound) => bound.socket === socket);
-    if (own === undefined) return void drops.count("not-for-us");
+    const isMember = admitted === "member";
     const change = findStun(message, "change-request") ?? { ip: false, port: false };
-    const wants = change.ip || change.port;
-    const sender = wants ? elsewhere(own, change, sockets) : own;
-    if (sender === undefined && admitted === "member" && change.port && !change.ip) {
-      return { kind: "wants-port", family: familyOf(own.endpoint.ip) };
-    }
+    const sender = change.ip || change.port ? elsewhere(own, change, sockets) : own;
     const unknown = [...unknownRequired(message), ...(sender === undefined ? [3] : [])];
-    const attributes =
-      unknown.length > 0 ? refusal(unknown) : mappedAnswer(from, sender ?? own, sockets);
+    const isRefused = unknown.length > 0 || sender === undefined;
+    const attributes = isRefused ? refusal(unknown) : mappedAnswer(from, sender, sockets);
+    if (!isRefused && isMember) attributes.push(...otherPort(sender, attributes, sockets));
     const { method, transaction } = message;
-    const bytes = emitBindingAnswer(
-      { kind: unknown.length > 0 ? "error" : "success", method, transaction, attributes },
-      admitted === "member" ? key : undefined,
-    );
-    if (admitted === "member" && bytes.length > message.bytes.length) {
-      return void drops.count("truncated");
-    }
+    const kind = isRefused ? "error" : "success";
+    const answer = { kind, method, transaction, attributes } as const;
+    const bytes = emitBindingAnswer(answer, isMember ? key : undefined);
+    if (isMember && bytes.length > message.bytes.length) return void drops.count("truncated");
     const port = findStun(message, "response-port")?.port ?? from.port;
     const to = { ip: from.ip, port };
-    const through = sender?.socket ?? socket;
-    return { kind: "answer", command: { op: "datagram", socket: through, to, bytes } };
+    return { op: "datagram", socket: sender?.socket ?? socket, to, bytes } as const;
   }
 
   /** The cheap checks first: whoever only floods costs no HMAC. */
@@ -121,6 +131,14 @@ export class StunServer {
   }
 }
 
+interface Admitted {
+  readonly question: StunQuestion;
+  readonly admitted: "member" | "stranger";
+  readonly sockets: readonly BoundSocket[];
+}
+
+const ANOTHER_PORT = { ip: false, port: true } as const;
+
 /** A socket of the same family whose address and port differ just as wished. */
 function elsewhere(
   own: BoundSocket,
@@ -147,6 +165,20 @@ function mappedAnswer(
   const other = elsewhere(sender, { ip: true, port: true }, sockets);
   if (other === undefined || isWildcard(other.endpoint.ip)) return attributes;
   return [...attributes, { type: "other-address", endpoint: other.endpoint }];
+}
+
+/**
+ * A member without a second address is a second destination all the same (RFC 5780 knows only servers
+ * with two): whether the mapping differs by port shows at the other port of its one address.
+ */
+function otherPort(
+  sender: BoundSocket,
+  told: readonly StunAttribute[],
+  sockets: readonly BoundSocket[],
+): StunAttribute[] {
+  if (told.some(({ type }) => type === "other-address")) return [];
+  const port = elsewhere(sender, ANOTHER_PORT, sockets)?.endpoint.port;
+  return port === undefined ? [] : [{ type: "other-port", port }];
 }
 
 function refusal(types: readonly number[]): StunAttribute[] {

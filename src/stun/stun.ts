@@ -24,6 +24,7 @@ import { jitter, type Rng } from "../base/rng.ts";
 import { type Millis, TimerTable } from "../base/time.ts";
 import { DropCounters } from "../link/drop-counters.ts";
 import { parseStun, type ReceivedStun } from "../wire/stun.ts";
+import { AlternatePorts } from "./alternate-ports.ts";
 import { classifyNat } from "./classify-nat.ts";
 import { NatSamples } from "./nat-samples.ts";
 import { type BoundSocket, type StunMode, StunServer } from "./stun-server.ts";
@@ -33,6 +34,7 @@ import {
   SURVEY_SENDINGS,
   Survey,
   type SurveyAsk,
+  type SurveySocket,
 } from "./survey.ts";
 import { type StunAsked, type StunOutcome, Transactions } from "./transactions.ts";
 
@@ -41,11 +43,11 @@ export type { BoundSocket, StunMode };
 /** Sockets by command that are this machine's: the last before the accepted streams. */
 const MAX_SOCKETS = 8;
 const FIRST_STUN_SOCKET: SocketIndex = ENGINE_LIMITS.acceptedStreams - MAX_SOCKETS;
-const SURVEY_SOCKET = FIRST_STUN_SOCKET;
+const SURVEY_SOCKETS: readonly SocketIndex[] = [FIRST_STUN_SOCKET, FIRST_STUN_SOCKET + 1];
 /** One for each family, to answer from another port. */
 const ALTERNATE_SOCKETS: Readonly<Record<IpFamily, SocketIndex>> = {
-  4: FIRST_STUN_SOCKET + 1,
-  6: FIRST_STUN_SOCKET + 2,
+  4: FIRST_STUN_SOCKET + 2,
+  6: FIRST_STUN_SOCKET + 3,
 };
 
 /** Whoever else opens sockets by command takes lower indexes. */
@@ -67,8 +69,6 @@ const SURVEY_DELAY_MS = 1_000;
 const SURVEY_GAP_MS = 20_000;
 /** An engine that has no more sockets need not say so. */
 const OPENING_MS = 1_000;
-/** A survey asks a few seconds after the question that opened the socket. */
-const ALTERNATE_MS = 60_000;
 const SPREAD = 0.2;
 /** Servers of the file, after their names were looked up. */
 const MAX_SERVERS = 16;
@@ -122,7 +122,7 @@ type Purpose =
   | { readonly kind: "opener" }
   | { readonly kind: "survey"; readonly survey: Survey; readonly ask: SurveyAsk };
 
-type Timer = "reflexive" | "survey" | "opening" | "alternate";
+type Timer = "reflexive" | "survey" | "opening";
 
 export class Stun implements Machine<StunInput, StunOutput> {
   readonly #options: StunOptions;
@@ -134,7 +134,7 @@ export class Stun implements Machine<StunInput, StunOutput> {
   readonly #samples = new NatSamples();
   readonly #members = new Map<number, Endpoint>();
   readonly #reflexive = new Map<SocketIndex, Endpoint>();
-  readonly #alternates = new Map<SocketIndex, BoundSocket>();
+  readonly #alternates = new AlternatePorts(ALTERNATE_SOCKETS);
   #servers: readonly Endpoint[] = [];
   #local: readonly Endpoint[] = [];
   #report: NatReport = UNKNOWN_NAT;
@@ -145,8 +145,9 @@ export class Stun implements Machine<StunInput, StunOutput> {
   #survey: Survey | "opening" | undefined;
   /** One more will begin before long. */
   #isWanted = false;
-  /** Its socket, while it is open. */
-  #surveyBound: BoundSocket | undefined;
+  /** Its sockets that are open, and those the engine has not spoken of yet. */
+  #surveyBound: BoundSocket[] = [];
+  readonly #awaited = new Set<SocketIndex>();
 
   constructor(options: StunOptions) {
     this.#options = options;
@@ -180,7 +181,11 @@ export class Stun implements Machine<StunInput, StunOutput> {
   }
 
   deadline(): Millis {
-    return Math.min(this.#timers.deadline(), this.#transactions.deadline());
+    return Math.min(
+      this.#timers.deadline(),
+      this.#transactions.deadline(),
+      this.#alternates.deadline(),
+    );
   }
 
   view(): StunView {
@@ -202,9 +207,9 @@ export class Stun implements Machine<StunInput, StunOutput> {
     for (const timer of this.#timers.takeExpired(now)) {
       if (timer === "reflexive") this.#askReflexive(now);
       else if (timer === "survey") this.#openSurvey(now);
-      else if (timer === "opening") this.#surveyFromData(now);
-      else this.#closeAlternates();
+      else this.#beginSurvey(now);
     }
+    for (const command of this.#alternates.timeout(now)) this.#engine(command);
     const { commands, failed } = this.#transactions.timeout(now);
     for (const command of commands) this.#engine(command);
     for (const outcome of failed) this.#settle(now, outcome);
@@ -293,26 +298,32 @@ export class Stun implements Machine<StunInput, StunOutput> {
     this.#surveyedAt = now;
     this.#survey = "opening";
     const family = familyOf(first.endpoint.ip);
-    this.#engine({ op: "socket-open", socket: SURVEY_SOCKET, family, port: 0 });
+    for (const socket of SURVEY_SOCKETS) {
+      this.#awaited.add(socket);
+      this.#engine({ op: "socket-open", socket, family, port: 0 });
+    }
     this.#timers.set("opening", now + OPENING_MS);
   }
 
-  /** No socket of its own is to be had: a data socket tells the same, but for what its links changed. */
-  #surveyFromData(now: Millis): void {
+  /** Where no socket is to be had a data socket tells the same, but for what its links changed. */
+  #surveySockets(): SurveySocket[] {
     const family = familyOf(this.#destinations()[0]?.endpoint.ip ?? "");
-    const own = this.#options.sockets.find(({ endpoint }) => familyOf(endpoint.ip) === family);
-    if (own === undefined) return this.#endSurvey(now);
-    this.#beginSurvey(now, own);
+    const data = this.#options.sockets.filter(({ endpoint }) => familyOf(endpoint.ip) === family);
+    const bound = this.#surveyBound.length > 0 ? this.#surveyBound : data.slice(0, 1);
+    return bound.map(({ socket, endpoint }) => ({ socket, localPort: endpoint.port }));
   }
 
-  #beginSurvey(now: Millis, { socket, endpoint }: BoundSocket): void {
+  #beginSurvey(now: Millis): void {
     this.#timers.clear("opening");
+    this.#awaited.clear();
     const destinations = this.#destinations().slice(0, MAX_SURVEYED);
     this.#asked = destinations.length;
     this.#samples.dropSurvey();
+    const [first, second] = this.#surveySockets();
+    if (first === undefined) return this.#endSurvey(now);
     const survey = new Survey({
-      socket,
-      localPort: endpoint.port,
+      first,
+      second,
       destinations,
       reflexive: () => this.#outside(destinations)?.endpoint,
       samples: this.#samples,
@@ -335,14 +346,14 @@ export class Stun implements Machine<StunInput, StunOutput> {
   #askSurvey(now: Millis, survey: Survey, asks: readonly SurveyAsk[]): void {
     const { key } = this.#options;
     for (const ask of asks) {
-      const { to, wish, opens } = ask;
+      const { from, to, wish, opens } = ask;
       const own = opens === undefined ? undefined : this.#outside([to])?.socket;
       if (opens !== undefined && own !== undefined) {
         const opener = { socket: own, to: opens, wish: {}, key, sendings: 1 };
         this.#ask(now, { ...opener, purpose: { kind: "opener" } });
       }
       this.#ask(now, {
-        socket: survey.socket,
+        socket: from.socket,
         to: to.endpoint,
         wish,
         key: to.isMember ? key : undefined,
@@ -358,10 +369,8 @@ export class Stun implements Machine<StunInput, StunOutput> {
       else if (this.#asked > 0 && this.#members.size === 0) this.#udp = "blocked";
     }
     this.#survey = undefined;
-    if (this.#surveyBound !== undefined) {
-      this.#engine({ op: "socket-close", socket: SURVEY_SOCKET });
-      this.#surveyBound = undefined;
-    }
+    for (const { socket } of this.#surveyBound) this.#engine({ op: "socket-close", socket });
+    this.#surveyBound = [];
     this.#classify(now);
   }
 
@@ -374,19 +383,22 @@ export class Stun implements Machine<StunInput, StunOutput> {
       case "socket-opened":
         return this.#opened(now, upcall.socket, upcall.family, upcall.port);
       case "socket-failed":
-        if (upcall.socket === SURVEY_SOCKET && this.#survey === "opening")
-          this.#surveyFromData(now);
-        return;
+        this.#settleAlternate(now, upcall.socket, undefined);
+        return this.#awaitSurvey(now, upcall.socket);
     }
   }
 
   #opened(now: Millis, socket: SocketIndex, family: IpFamily, port: number): void {
     const bound = { socket, endpoint: { ip: family === 4 ? "0.0.0.0" : "::", port } };
-    if (socket !== SURVEY_SOCKET) this.#alternates.set(socket, bound);
-    else if (this.#survey === "opening") {
-      this.#surveyBound = bound;
-      this.#beginSurvey(now, bound);
-    } else this.#engine({ op: "socket-close", socket });
+    if (this.#alternates.owns(socket)) this.#settleAlternate(now, socket, bound);
+    else if (this.#awaited.has(socket)) this.#surveyBound.push(bound);
+    else if (isStunSocket(socket)) this.#engine({ op: "socket-close", socket });
+    this.#awaitSurvey(now, socket);
+  }
+
+  /** One of the survey's sockets is there, or will not be. */
+  #awaitSurvey(now: Millis, socket: SocketIndex): void {
+    if (this.#awaited.delete(socket) && this.#awaited.size === 0) this.#beginSurvey(now);
   }
 
   #receiveDatagram(now: Millis, upcall: Extract<Upcall, { kind: "datagram" }>): void {
@@ -403,32 +415,38 @@ export class Stun implements Machine<StunInput, StunOutput> {
   }
 
   #answer(now: Millis, socket: SocketIndex, from: Endpoint, message: ReceivedStun): void {
-    const sockets = this.#answering();
-    const outcome = this.#server.answer(now, { socket, from, message }, sockets);
-    if (outcome?.kind === "answer") return this.#engine(outcome.command);
-    if (outcome?.kind !== "wants-port") return;
-    // The question is repeated within half a second: then there is a socket to answer from.
-    const alternate = ALTERNATE_SOCKETS[outcome.family];
-    this.#timers.setEarlier("alternate", now + ALTERNATE_MS);
-    this.#engine({ op: "socket-open", socket: alternate, family: outcome.family, port: 0 });
+    // What a data socket of ours sends there only opens the way for the hairpin test.
+    if (SURVEY_SOCKETS.includes(socket)) return;
+    const question = { socket, from, message };
+    const { answer, wantsPort } = this.#server.answer(now, question, this.#answering());
+    // The hairpin test asks ourselves.
+    const isFromHere = [...this.#reflexive.values()].some(({ ip }) => ip === from.ip);
+    if (wantsPort !== undefined && !isFromHere) {
+      const { isHeld, open } = this.#alternates.hold(question, wantsPort);
+      if (open !== undefined) this.#engine(open);
+      if (isHeld) return this.#alternates.use(now);
+    }
+    if (answer === undefined) return;
+    this.#alternates.use(now);
+    this.#engine(answer);
+  }
+
+  #settleAlternate(now: Millis, socket: SocketIndex, bound: BoundSocket | undefined): void {
+    for (const question of this.#alternates.settle(socket, bound)) {
+      const { answer } = this.#server.answer(now, question, this.#answering());
+      if (answer !== undefined) this.#engine(answer);
+    }
   }
 
   /** A socket bound to the only address of its family answers with that address. */
   #answering(): BoundSocket[] {
-    const extra = this.#surveyBound === undefined ? [] : [this.#surveyBound];
-    const all = [...this.#options.sockets, ...this.#alternates.values(), ...extra];
-    return all.map(({ socket, endpoint }) => {
+    return [...this.#options.sockets, ...this.#alternates.bound()].map(({ socket, endpoint }) => {
       const own = this.#local.filter(({ ip }) => familyOf(ip) === familyOf(endpoint.ip));
       const ips = [...new Set(own.map(({ ip }) => ip))];
       const isWild = endpoint.ip === "0.0.0.0" || endpoint.ip === "::";
       const ip = isWild && ips.length === 1 ? (ips[0] ?? endpoint.ip) : endpoint.ip;
       return { socket, endpoint: { ip, port: endpoint.port } };
     });
-  }
-
-  #closeAlternates(): void {
-    for (const socket of this.#alternates.keys()) this.#engine({ op: "socket-close", socket });
-    this.#alternates.clear();
   }
 
   #ask(now: Millis, asked: StunAsked<Purpose>): void {

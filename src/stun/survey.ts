@@ -1,12 +1,15 @@
 /**
- * One look at the NAT from a socket of its own, whose mappings nobody else made or keeps alive:
+ * One look at the NAT from two sockets of its own, whose mappings nobody else made or keeps alive:
  *
- *      mapping    ask up to four destinations, one right after the other
- *      filtering  one of them is to answer from another address and port, and from another port;
- *                 meanwhile ask ourselves by our outside address (hairpin)
- *      others     ask that other address and port too: does the mapping differ by port?
+ *      mapping    the first asks up to four destinations, one right after the other
+ *      others     the first asks another address or port of that one: does the mapping differ by port?
+ *                 the second asks that one too: its port tells in which order they are given
+ *      filtering  that one is to answer the second from another address and port, and from another
+ *                 port, which it never sent to; meanwhile the first asks ourselves by our outside
+ *                 address (hairpin)
  *
- * RFC 5780, 4.3 and 4.4, with members in place of a server's second address where there is none.
+ * RFC 5780, 4.3, 4.4 and 4.5, with members in place of a server's second address where there is none: one
+ * member of one address is enough. With one socket filtering comes first, or the other port were open.
  */
 import type { SocketIndex } from "../base/engine.ts";
 import { type Endpoint, familyOf, sameEndpoint } from "../base/net.ts";
@@ -29,9 +32,21 @@ export interface Destination {
   readonly isMember: boolean;
 }
 
-export type SurveyStep = "mapping" | "another-address" | "another-port" | "hairpin" | "others";
+export type SurveyStep =
+  | "mapping"
+  | "others"
+  | "second"
+  | "another-address"
+  | "another-port"
+  | "hairpin";
+
+export interface SurveySocket {
+  readonly socket: SocketIndex;
+  readonly localPort: number;
+}
 
 export interface SurveyAsk {
+  readonly from: SurveySocket;
   readonly to: Destination;
   readonly wish: BindingWish;
   readonly step: SurveyStep;
@@ -41,9 +56,15 @@ export interface SurveyAsk {
 
 type Answered = Extract<StunOutcome<unknown>, { ok: true }>;
 
+interface Witness {
+  readonly to: Destination;
+  readonly answer: Answered;
+}
+
 export interface SurveyOptions {
-  readonly socket: SocketIndex;
-  readonly localPort: number;
+  readonly first: SurveySocket;
+  /** Undefined when there is no second one to be had. */
+  readonly second: SurveySocket | undefined;
   readonly destinations: readonly Destination[];
   /** Our own outside endpoint on a data socket, if one is known by now. */
   readonly reflexive: () => Endpoint | undefined;
@@ -52,18 +73,17 @@ export interface SurveyOptions {
 
 export class Survey {
   readonly #options: SurveyOptions;
-  readonly #answers: { readonly to: Destination; readonly answer: Answered }[] = [];
-  #phase: "mapping" | "filtering" | "others" = "mapping";
+  readonly #answers: Witness[] = [];
+  readonly #phases: (() => SurveyAsk[])[];
   #waiting = 0;
-  #judge: { readonly to: Destination; readonly answer: Answered } | undefined;
+  #judge: Witness | undefined;
   #otherPort: Endpoint | undefined;
 
   constructor(options: SurveyOptions) {
     this.#options = options;
-  }
-
-  get socket(): SocketIndex {
-    return this.#options.socket;
+    const [others, filtering] = [() => this.#others(), () => this.#tests()];
+    const rest = options.second === undefined ? [filtering, others] : [others, filtering];
+    this.#phases = rest;
   }
 
   /** Somebody answered: UDP gets out and back. */
@@ -72,80 +92,85 @@ export class Survey {
   }
 
   begin(): SurveyAsk[] {
-    const { destinations } = this.#options;
-    return this.#count(destinations.map((to) => ({ to, wish: {}, step: "mapping" })));
+    const { destinations, first } = this.#options;
+    return this.#count(destinations.map((to) => ask(first, to, "mapping")));
   }
 
   /** @returns what to ask next; "done" after the last answer or failure */
-  take(now: Millis, ask: SurveyAsk, outcome: StunOutcome<unknown>): SurveyAsk[] | "done" {
+  take(now: Millis, asked: SurveyAsk, outcome: StunOutcome<unknown>): SurveyAsk[] | "done" {
     this.#waiting--;
-    this.#note(now, ask, outcome);
+    this.#note(now, asked, outcome);
     if (this.#waiting > 0) return [];
+    if (this.#judge === undefined) this.#chooseJudge();
     for (;;) {
-      const next = this.#nextPhase();
-      if (next === "done" || next.length > 0) return next;
+      const phase = this.#phases.shift();
+      if (phase === undefined) return "done";
+      const next = phase();
+      if (next.length > 0) return this.#count(next);
     }
   }
 
-  #nextPhase(): SurveyAsk[] | "done" {
-    switch (this.#phase) {
+  #note(now: Millis, { from, to, step }: SurveyAsk, outcome: StunOutcome<unknown>): void {
+    const { samples } = this.#options;
+    switch (step) {
       case "mapping":
-        this.#phase = "filtering";
-        return this.#count(this.#tests());
-      case "filtering":
-        this.#phase = "others";
-        return this.#count(this.#others());
+        if (outcome.ok) this.#answers.push({ to, answer: outcome });
+        return this.#noteMapping(now, { from, to }, outcome);
       case "others":
-        return "done";
-    }
-  }
-
-  #note(now: Millis, ask: SurveyAsk, outcome: StunOutcome<unknown>): void {
-    const { samples, socket, localPort } = this.#options;
-    switch (ask.step) {
-      case "mapping":
-      case "others":
-        if (!outcome.ok) return;
-        if (ask.step === "mapping") this.#answers.push({ to: ask.to, answer: outcome });
-        samples.note(now, {
-          socket,
-          localPort,
-          isSurvey: true,
-          destination: ask.to.endpoint,
-          mapped: outcome.mapped,
-        });
-        return;
+      case "second":
+        return this.#noteMapping(now, { from, to }, outcome);
       case "hairpin":
         return samples.noteTest({ kind: "hairpin", answered: outcome.ok });
       case "another-port":
-        if (outcome.ok && !sameEndpoint(outcome.from, ask.to.endpoint)) {
-          this.#otherPort = outcome.from;
-        }
-        return samples.noteTest({ kind: "filtering", from: ask.step, answered: outcome.ok });
+        if (outcome.ok && !sameEndpoint(outcome.from, to.endpoint)) this.#otherPort = outcome.from;
+        return samples.noteTest({ kind: "filtering", from: step, answered: outcome.ok });
       case "another-address":
-        return samples.noteTest({ kind: "filtering", from: ask.step, answered: outcome.ok });
+        return samples.noteTest({ kind: "filtering", from: step, answered: outcome.ok });
     }
   }
 
+  #noteMapping(
+    now: Millis,
+    { from, to }: Pick<SurveyAsk, "from" | "to">,
+    outcome: StunOutcome<unknown>,
+  ): void {
+    if (!outcome.ok) return;
+    const { mapped, askedAt } = outcome;
+    const sighting = { ...from, isSurvey: true, destination: to.endpoint, mapped };
+    this.#options.samples.note(now, sighting, askedAt);
+  }
+
   /** Who has another address is the better judge; members can answer from another port at least. */
-  #tests(): SurveyAsk[] {
-    const reflexive = this.#options.reflexive();
-    const [first] = this.#answers;
+  #chooseJudge(): void {
     this.#judge =
       this.#answers.find(({ answer }) => answer.other !== undefined) ??
+      this.#answers.find(({ to, answer }) => to.isMember && isInTheOpen(to, answer)) ??
       this.#answers.find(({ to }) => to.isMember);
+    if (this.#judge === undefined) return;
+    const { to, answer } = this.#judge;
+    const port = to.isMember ? answer.otherPort : undefined;
+    // Behind a NAT of its own its other port is not where it says.
+    if (port === undefined || !isInTheOpen(to, answer)) return;
+    this.#otherPort = { ip: to.endpoint.ip, port };
+  }
+
+  #tests(): SurveyAsk[] {
+    const { first, second = first } = this.#options;
+    const reflexive = this.#options.reflexive();
+    const [witness] = this.#answers;
     const asks: SurveyAsk[] = [];
     if (this.#judge !== undefined) {
       const { to, answer } = this.#judge;
       if (answer.other !== undefined) {
-        const wish = { change: { ip: true, port: true } };
-        asks.push({ to, wish, step: "another-address" });
+        const change = { ip: true, port: true };
+        asks.push({ ...ask(second, to, "another-address"), wish: { change } });
       }
-      asks.push({ to, wish: { change: { ip: false, port: true } }, step: "another-port" });
+      const change = { ip: false, port: true };
+      asks.push({ ...ask(second, to, "another-port"), wish: { change } });
     }
-    if (reflexive !== undefined && first !== undefined) {
+    if (reflexive !== undefined && witness !== undefined) {
       const to = { endpoint: reflexive, isMember: true };
-      asks.push({ to, wish: {}, step: "hairpin", opens: first.answer.mapped });
+      asks.push({ ...ask(first, to, "hairpin"), opens: witness.answer.mapped });
     }
     return asks;
   }
@@ -153,6 +178,7 @@ export class Survey {
   #others(): SurveyAsk[] {
     const judge = this.#judge;
     if (judge === undefined) return [];
+    const { first, second } = this.#options;
     const { isMember, endpoint } = judge.to;
     const { other } = judge.answer;
     const endpoints =
@@ -161,13 +187,23 @@ export class Survey {
         : [{ ip: other.ip, port: endpoint.port }, other].filter(
             (to) => familyOf(to.ip) === familyOf(endpoint.ip) && isSensibleCandidate(to),
           );
-    return endpoints
+    const others = endpoints
       .filter((to) => to !== undefined)
-      .map((to) => ({ to: { endpoint: to, isMember }, wish: {}, step: "others" }));
+      .map((to) => ask(first, { endpoint: to, isMember }, "others"));
+    return second === undefined ? others : [...others, ask(second, judge.to, "second")];
   }
 
   #count(asks: SurveyAsk[]): SurveyAsk[] {
     this.#waiting += asks.length;
     return asks;
   }
+}
+
+function ask(from: SurveySocket, to: Destination, step: SurveyStep): SurveyAsk {
+  return { from, to, wish: {}, step };
+}
+
+/** Unknown counts as yes: a host of several addresses does not say which one it is. */
+function isInTheOpen({ endpoint }: Destination, { origin }: Answered): boolean {
+  return origin === undefined || sameEndpoint(origin, endpoint);
 }

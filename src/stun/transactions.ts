@@ -33,12 +33,18 @@ export interface StunAsked<P> {
 export type StunOutcome<P> = { readonly asked: StunAsked<P> } & (
   | {
       readonly ok: true;
+      /** When it was sent first: a new mapping was made then. */
+      readonly askedAt: Millis;
       /** How the answerer sees us. */
       readonly mapped: Endpoint;
       /** Where the answer came from, and where it arrived. */
       readonly from: Endpoint;
       readonly socket: SocketIndex;
       readonly other: Endpoint | undefined;
+      /** Another port of the answerer that answers. */
+      readonly otherPort: number | undefined;
+      /** Where the answerer takes itself to be; a NAT in front of it makes the difference. */
+      readonly origin: Endpoint | undefined;
     }
   | { readonly ok: false }
 );
@@ -46,6 +52,7 @@ export type StunOutcome<P> = { readonly asked: StunAsked<P> } & (
 interface Pending<P> {
   readonly asked: StunAsked<P>;
   readonly bytes: Uint8Array;
+  readonly askedAt: Millis;
   sent: number;
   nextAt: Millis;
 }
@@ -63,7 +70,7 @@ export class Transactions<P> {
     if (this.#pending.size >= MAX_TRANSACTIONS) return undefined;
     const transaction = this.#rng.bytes(STUN_TRANSACTION_BYTES);
     const bytes = emitBindingRequest(transaction, asked.wish, asked.key);
-    const pending = { asked, bytes, sent: 0, nextAt: now };
+    const pending = { asked, bytes, askedAt: now, sent: 0, nextAt: now };
     this.#pending.set(toHex(transaction), pending);
     return send(now, pending);
   }
@@ -82,7 +89,10 @@ export class Transactions<P> {
       ?.endpoint;
     if (message.kind !== "success" || mapped === undefined) return { asked, ok: false };
     const other = findStun(message, "other-address")?.endpoint;
-    return { asked, ok: true, mapped, from, socket, other };
+    const otherPort = findStun(message, "other-port")?.port;
+    const origin = findStun(message, "response-origin")?.endpoint;
+    const { askedAt } = pending;
+    return { asked, ok: true, askedAt, mapped, from, socket, other, otherPort, origin };
   }
 
   /** Repeats what is due and gives up what was repeated enough. */

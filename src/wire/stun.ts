@@ -65,6 +65,7 @@ const TYPES = {
   "unknown-attributes": 0x000a,
   "message-integrity-sha256": 0x001c,
   "response-port": 0x0027,
+  "other-port": 0xc0f7,
   fingerprint: 0x8028,
 } as const;
 
@@ -74,6 +75,8 @@ export type StunAttribute =
   | { readonly type: keyof typeof BLOBS | "software"; readonly value: Uint8Array }
   | { readonly type: "change-request"; readonly ip: boolean; readonly port: boolean }
   | { readonly type: "response-port"; readonly port: number }
+  /** Ours, among members: this port of the same address answers too. Strangers may ignore it. */
+  | { readonly type: "other-port"; readonly port: number }
   | { readonly type: "error-code"; readonly code: number; readonly reason: Uint8Array }
   | { readonly type: "unknown-attributes"; readonly types: readonly number[] }
   /** Not known here; below 0x8000 the receiver must understand it or refuse the message. */
@@ -252,7 +255,7 @@ function readValue(
 }
 
 function readFixed(
-  type: "change-request" | "response-port" | "error-code" | "unknown-attributes",
+  type: "change-request" | "response-port" | "other-port" | "error-code" | "unknown-attributes",
   value: Uint8Array,
 ): StunAttribute | undefined {
   const reader = new ByteReader(value);
@@ -262,7 +265,8 @@ function readFixed(
       const [ip, port] = [(flags & 4) !== 0, (flags & 2) !== 0];
       return reader.finished() ? { type, ip, port } : undefined;
     }
-    case "response-port": {
+    case "response-port":
+    case "other-port": {
       const port = reader.u16be();
       // RFC 5780 writes 2 bytes and padding, some write the padding into the length.
       return reader.ok && port > 0 && value.length <= 4 ? { type, port } : undefined;
@@ -338,6 +342,7 @@ function valueBytes(attribute: StunAttribute, transaction: Uint8Array): Uint8Arr
     case "change-request":
       return writer.u32be((attribute.ip ? 4 : 0) | (attribute.port ? 2 : 0)).finish();
     case "response-port":
+    case "other-port":
       return writer.u16be(attribute.port).u16be(0).finish();
     case "error-code":
       writer

@@ -36,9 +36,9 @@ describe("the server", () => {
     const machine = new StunServer({ mode, key: KEY, drops });
     const ask = (request: Uint8Array, now = 0, from = FAR) => {
       const message = parse(request);
-      const outcome = machine.answer(now, { socket: 0, from, message }, has);
-      if (outcome?.kind !== "answer" || outcome.command.op !== "datagram") return outcome?.kind;
-      return { ...outcome.command, message: parse(outcome.command.bytes) };
+      const { answer, wantsPort } = machine.answer(now, { socket: 0, from, message }, has);
+      if (answer?.op !== "datagram") return wantsPort === undefined ? undefined : "wants-port";
+      return { ...answer, wantsPort, message: parse(answer.bytes) };
     };
     return { ask, drops: () => drops.snapshot() };
   }
@@ -131,6 +131,20 @@ describe("the server", () => {
     expect(server("members", sockets.slice(0, 1)).ask(request(KEY, { change }))).toBe("wants-port");
   });
 
+  it("tells members, and nobody else, another port of its one address", () => {
+    const two = sockets.slice(0, 2);
+    const otherPort = (key: Uint8Array | undefined, has: typeof sockets) => {
+      const answer = server("anyone", has).ask(request(key));
+      if (typeof answer !== "object") throw new Error("no answer");
+      return [findStun(answer.message, "other-port")?.port, answer.wantsPort];
+    };
+    expect(otherPort(KEY, two)).toEqual([7118, undefined]);
+    expect(otherPort(undefined, two)).toEqual([undefined, undefined]);
+    expect(otherPort(KEY, sockets.slice(0, 1))).toEqual([undefined, 4]);
+    expect(otherPort(undefined, sockets.slice(0, 1))).toEqual([undefined, undefined]);
+    expect(otherPort(KEY, sockets), "told by OTHER-ADDRESS").toEqual([undefined, undefined]);
+  });
+
   it("answers to another port of the asker", () => {
     const answer = server("members").ask(request(KEY, { responsePort: 5_000 }));
     expect(answer).toMatchObject({ to: { ip: FAR.ip, port: 5_000 } });
@@ -180,14 +194,44 @@ describe("the client and its NAT", () => {
     const home = world.host({ ip: "192.168.1.2", nat: world.nat("198.51.100.1", kind) });
     for (const [i, member] of members.entries()) home.meet(member.endpoint, i);
     world.run(12_000);
-    const isCone = kind.mapping === "endpoint-independent";
     // Members have one address each: an answer from another port is the widest test there is.
     const filtering = kind.filtering === "endpoint-independent" ? "address" : kind.filtering;
-    const mapping = isCone ? "endpoint-independent" : "address-and-port";
-    const { allocation } = kind;
+    const { allocation, mapping } = kind;
     expect(report(home)).toMatchObject({ mapping, filtering, allocation });
     world.run(70_000);
     for (const member of members) expect(member.openSockets).toBe(1);
+  });
+
+  it.each(Object.entries(KINDS))("%s, asked of one member of one address", (_name, kind) => {
+    const world = new World();
+    const member = world.host({ ip: "203.0.113.11" });
+    const home = world.host({ ip: "192.168.1.2", nat: world.nat("198.51.100.1", kind) });
+    home.meet(member.endpoint, 1);
+    world.run(12_000);
+    const filtering = kind.filtering === "endpoint-independent" ? "address" : kind.filtering;
+    // One address cannot tell a mapping for each address from one for all.
+    const mapping = kind.mapping === "address" ? "unknown" : kind.mapping;
+    const step = kind.allocation === "sequential" ? { step: 1 } : {};
+    expect(report(home)).toMatchObject({ mapping, filtering, ...step });
+    if (mapping !== "unknown") expect(report(home).allocation).toBe(kind.allocation);
+    expect(home.openSockets).toBe(1);
+    world.run(70_000);
+    expect(member.openSockets).toBe(1);
+  });
+
+  it("a member behind a NAT does not mislead", () => {
+    const world = new World();
+    const full = KINDS["fullcone"] as NatKind;
+    const member = world.host({ ip: "192.168.7.7", nat: world.nat("203.0.113.11", full) });
+    // It keeps the way open, as a link does.
+    const keep = () => member.input({ kind: "servers", endpoints: [{ ip: "192.0.2.1", port: 1 }] });
+    keep();
+    const kind = KINDS["symmetric"] as NatKind;
+    const home = world.host({ ip: "192.168.1.2", nat: world.nat("198.51.100.1", kind) });
+    home.meet({ ip: "203.0.113.11", port: 7117 }, 1);
+    world.run(12_000);
+    expect(home.stun.view()).toMatchObject({ udp: "works", isSurveying: false });
+    expect(report(home).mapping).toBe("unknown");
   });
 
   it("what linked peers saw on the data socket is enough to know a cone", () => {

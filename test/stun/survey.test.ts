@@ -8,8 +8,8 @@ const SERVER: Endpoint = { ip: "192.0.2.1", port: 3_478 };
 /** @returns whom the survey asks last, when its server names `other` as its other address */
 function lastAsked(other: Endpoint): string[] {
   const survey = new Survey({
-    socket: 9,
-    localPort: 5_000,
+    first: { socket: 9, localPort: 5_000 },
+    second: undefined,
     destinations: [{ endpoint: SERVER, isMember: false }],
     reflexive: () => undefined,
     samples: new NatSamples(),

@@ -144,6 +144,16 @@ describe("golden bytes", () => {
       `01 01 00 24 ${HEADER} 00 01 00 08 00 01 0d 97 c0 00 02 09` +
         ` 80 2b 00 08 00 01 0d 97 c0 00 02 09 80 2c 00 08 00 01 0d 97 c0 00 02 09`,
     ],
+    [
+      "another port of the same address",
+      {
+        kind: "success",
+        method: STUN_BINDING,
+        transaction,
+        attributes: [{ type: "other-port", port: 3_479 }],
+      },
+      `01 01 00 08 ${HEADER} c0 f7 00 04 0d 97 00 00`,
+    ],
   ];
 
   it.each(CASES)("%s", (_name, message, text) => {
@@ -174,7 +184,7 @@ const attribute: fc.Arbitrary<StunAttribute> = fc.oneof(
     value: bytesOf(0, 64),
   }),
   fc.record({ type: fc.constant("change-request"), ip: fc.boolean(), port: fc.boolean() }),
-  fc.record({ type: fc.constant("response-port"), port }),
+  fc.record({ type: fc.constantFrom("response-port", "other-port"), port }),
   fc.record({
     type: fc.constant("error-code"),
     code: fc.integer({ min: 300, max: 699 }),
