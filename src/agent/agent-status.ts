@@ -10,6 +10,8 @@ export interface AgentPeer extends PeerStatus {
 export interface AgentStatus extends NodeStatus {
   readonly peers: readonly AgentPeer[];
   readonly interface: string;
+  /** The bridge that the interface is a port of. */
+  readonly bridge: string | undefined;
   readonly range: string;
   readonly addressMode: string;
   /** Bound UDP endpoints. */

@@ -17,6 +17,7 @@ import { type Endpoint, endpointText, familyOf, type Mac, subnetText } from "../
 import type { Millis } from "../base/time.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
+import type { HostBridge } from "../io/bridge.ts";
 import { Driver, type HostOutput } from "../io/driver.ts";
 import { type HostInterface, type IpResult, overlappingAddress } from "../io/interface.ts";
 import type { NodeCommand, NodeReply } from "../node/command.ts";
@@ -25,6 +26,7 @@ import type { NodeStatus } from "../node/status.ts";
 import { sumDrops } from "../node/sum-drops.ts";
 import type { AgentStatus } from "./agent-status.ts";
 import { type Resolver, resolveBootstrap, resolveHosts } from "./bootstrap-names.ts";
+import { type BridgePlan, joinBridge, planBridge, rejoinBridge } from "./bridged-site.ts";
 import type { Config } from "./config.ts";
 import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
 import { healthLines } from "./health.ts";
@@ -34,7 +36,7 @@ import { Journal } from "./journal.ts";
 import type { Log } from "./log.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { NodeCommands } from "./node-commands.ts";
-import { mtuOf, planNode, socketsOf, tapMac } from "./node-plan.ts";
+import { mtuOf, planNode, portMac, socketsOf, tapMac } from "./node-plan.ts";
 import { resolveProxy } from "./proxy-route.ts";
 import { loadState, saveState, stateFile } from "./state-file.ts";
 import { StateSaver } from "./state-saver.ts";
@@ -76,6 +78,8 @@ export interface AgentTools extends SurroundingsTools {
   readonly openEngine: (request: EngineRequest) => OpenedEngine;
   readonly createNode: (config: NodeConfig) => AgentNode;
   readonly hostInterface: HostInterface;
+  /** With `bridge:`, the bridge and the interface of the same name, which has the address. */
+  readonly bridge?: { readonly port: HostBridge; readonly own: HostInterface };
   readonly resolver: Resolver;
 }
 
@@ -186,6 +190,7 @@ export class Agent {
       state: status.state === "online" && own.length > 0 ? "degraded" : status.state,
       health: [...status.health, ...own],
       interface: this.#config.interfaceName,
+      bridge: this.#config.bridge,
       range: subnetText(this.#config.range),
       addressMode: this.#config.addressMode,
       listen: opened.endpoints.map(endpointText),
@@ -242,16 +247,18 @@ export class Agent {
       this.#resolve(),
       afterMs<Endpoint[]>(NAMES_AT_START_MS, []),
     ]);
-    const opened = this.#openEngine(seed);
+    const bridged = await this.#planBridge();
+    const opened = this.#openEngine(seed, bridged);
     const boot = this.#tools.drawBoot();
     const surroundings = this.#createSurroundings(opened, boot, bootstrap);
     try {
-      this.#refuse(await this.#tools.hostInterface.setUp(mtuOf(this.#config)));
+      this.#refuse(await this.#setUp(bridged));
       const facts = { seed, boot, saved, hasAes, version, bootstrap };
       const rest = {
         localEndpoints: surroundings.local,
         wallSeconds: this.#wallSeconds(),
         bound: opened.endpoints,
+        ...(bridged === undefined ? {} : { bridgeMac: bridged.mac }),
       };
       const node = this.#tools.createNode(planNode(this.#config, suite, { ...facts, ...rest }));
       const driver = this.#createDriver(node, opened.engine);
@@ -262,11 +269,25 @@ export class Agent {
     }
   }
 
-  #openEngine(seed: Uint8Array): OpenedEngine {
+  #planBridge(): Promise<BridgePlan> | undefined {
+    const port = this.#tools.bridge?.port;
+    return port === undefined ? undefined : planBridge(port, mtuOf(this.#config));
+  }
+
+  async #setUp(bridged: BridgePlan | undefined): Promise<IpResult> {
+    const { hostInterface, bridge } = this.#tools;
+    const up = await hostInterface.setUp(bridged?.mtu ?? mtuOf(this.#config));
+    if (!up.ok || bridge === undefined || bridged === undefined) return up;
+    return joinBridge(bridge.port, this.#config, bridged);
+  }
+
+  #openEngine(seed: Uint8Array, bridged: BridgePlan | undefined): OpenedEngine {
     const { suite, hasIpv6, openEngine } = this.#tools;
+    const mac = bridged === undefined ? tapMac(suite, seed) : portMac(suite, seed);
+    const mtu = bridged?.mtu ?? mtuOf(this.#config);
     return openEngine({
       sockets: socketsOf(this.#config, hasIpv6),
-      tap: { name: this.#config.interfaceName, mac: tapMac(suite, seed), mtu: mtuOf(this.#config) },
+      tap: { name: this.#config.interfaceName, mac, mtu },
       bencode: this.#config.bootstrap.some(({ kind }) => kind === "mainline"),
       mac1Key: deriveClusterKeys(suite, this.#config.networkKey).mac1Key,
       onUpcalls: (upcalls) => this.#running?.driver.deliver(upcalls),
@@ -323,10 +344,10 @@ export class Agent {
       case "interface":
         return void this.#settle(
           "address",
-          this.#tools.hostInterface.setAddress(output.ip, this.#config.range),
+          this.#addressed.setAddress(output.ip, this.#config.range),
         );
       case "interface-clear":
-        return void this.#settle("address", this.#tools.hostInterface.clearAddress(output.ip));
+        return void this.#settle("address", this.#addressed.clearAddress(output.ip));
       case "state":
         return this.#tools.log.info({ state: output.state }, "state");
       case "event":
@@ -338,6 +359,10 @@ export class Agent {
       case "stopped":
         return this.#end({ kind: this.#leaving ? "left" : "stopped" });
     }
+  }
+
+  get #addressed(): HostInterface {
+    return this.#tools.bridge?.own ?? this.#tools.hostInterface;
   }
 
   async #settle(about: string, step: Promise<IpResult>): Promise<void> {
@@ -416,8 +441,8 @@ export class Agent {
   }
 
   #overlap(): string | undefined {
-    const { range, interfaceName } = this.#config;
-    const found = overlappingAddress(range, interfaceName, this.#tools.hostAddresses());
+    const { range } = this.#config;
+    const found = overlappingAddress(range, this.#addressed.name, this.#tools.hostAddresses());
     if (found === undefined) return undefined;
     return `range ${subnetText(range)} overlaps ${found.ip}/${found.prefix} on ${found.interface}: choose another range in every member's file`;
   }
@@ -429,8 +454,16 @@ export class Agent {
 
   #lookAtUnderlay(): void {
     this.#condition("overlap", this.#overlap());
+    void this.#lookAtBridge();
     this.#noteHealth();
     this.#running?.surroundings.look();
+  }
+
+  async #lookAtBridge(): Promise<void> {
+    const port = this.#tools.bridge?.port;
+    if (port === undefined) return;
+    const line = await rejoinBridge(port, this.#config.interfaceName);
+    if (!this.#ended) this.#condition("bridge", line);
   }
 
   async #resolve(): Promise<Endpoint[]> {

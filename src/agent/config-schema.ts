@@ -189,6 +189,7 @@ const nodeFields = {
   address: oneOf<AddressMode>("auto", "dhcp", "static").optional(),
   listen: list(MAX_LISTEN, parseListen).optional(),
   interface: scalar(parseInterface).optional(),
+  bridge: scalar(parseInterface).optional(),
   cipher: oneOf<"auto" | Cipher>("auto", "aes256gcm", "chacha20poly1305").optional(),
   metrics: scalar(parseMetrics).optional(),
   log: oneOf<LogLevel>("silent", "error", "warn", "info", "debug", "trace").optional(),
@@ -288,6 +289,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     fallback: undefined,
     shared: false,
     meaning: "name of the TAP; default: weft-NAME cut to 15 characters",
+  },
+  bridge: {
+    fallback: undefined,
+    shared: false,
+    meaning: "bridge of this host that the TAP becomes a port of; default: none",
   },
   address: {
     fallback: "auto",

@@ -72,6 +72,8 @@ export interface Config {
   readonly domain: string | undefined;
   readonly listen: readonly ListenAddress[];
   readonly interfaceName: string;
+  /** The bridge that the TAP is a port of. */
+  readonly bridge: string | undefined;
   readonly addressMode: AddressMode;
   /** This machine's own claim or static address. */
   readonly ip: Ip | undefined;
@@ -272,6 +274,7 @@ class Merge {
       domain: values.domain,
       listen: values.listen ?? defaults.listen ?? [],
       interfaceName: values.interface ?? defaultInterface(name),
+      bridge: values.bridge,
       addressMode: values.address ?? "auto",
       ip: values.ip,
       claims,

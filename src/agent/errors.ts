@@ -38,6 +38,7 @@ export const ERRORS = {
   "no-capability": EXIT.permission,
   "port-busy": EXIT.config,
   "tap-busy": EXIT.config,
+  "no-bridge": EXIT.config,
   "no-crypto": EXIT.negative,
   "bad-option": EXIT.config,
   "no-engine": EXIT.negative,

@@ -1,6 +1,7 @@
 /** The agent's tools on a real machine: native engine, node, clock, randomness, resolver. */
 import sodium from "libsodium-wrappers";
 import { createSodiumSuite } from "../crypto/sodium-suite.ts";
+import { HostBridge } from "../io/bridge.ts";
 import { boottimeNow } from "../io/clock.ts";
 import { EngineOpenError, type OpenErrorCode, openNativeEngine } from "../io/engine.ts";
 import { defaultGateway } from "../io/gateway.ts";
@@ -36,6 +37,7 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     openEngine,
     createNode: (nodeConfig) => new Node(nodeConfig, { suite, rng }),
     hostInterface: new HostInterface(config.interfaceName),
+    ...(config.bridge === undefined ? {} : { bridge: bridgeTools(config.bridge) }),
     hostAddresses,
     openLanSocket,
     mappingClients: mappingClients(rng),
@@ -48,6 +50,10 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     watchNetwork,
     resolver: systemResolver,
   };
+}
+
+function bridgeTools(name: string): NonNullable<AgentTools["bridge"]> {
+  return { port: new HostBridge(name), own: new HostInterface(name) };
 }
 
 const CODES: Readonly<Record<OpenErrorCode, ErrorCode>> = {

@@ -26,6 +26,8 @@ export interface PlanFacts {
   readonly bootstrap: readonly Endpoint[];
   readonly localEndpoints: readonly Endpoint[];
   readonly saved: SavedState | undefined;
+  /** Of the bridge's own interface, where the TAP is a port of a bridge. */
+  readonly bridgeMac?: Mac;
 }
 
 /** UDP sockets to bind: a port without address takes one of each family the kernel has. */
@@ -43,11 +45,22 @@ export function mtuOf(config: Config): number {
 
 /** The TAP's address follows from the identity: a restart keeps it, two nodes never share it. */
 export function tapMac(suite: CryptoSuite, seed: Uint8Array): Mac {
-  const { publicKey } = identityFromSeed(suite, seed).signing;
-  const mac = suite.blake2b(16, concat(utf8("weft tap mac"), publicKey)).slice(0, 6);
+  const mac = ownMacBytes(suite, seed);
   // Locally administered, not a group (IEEE 802, first octet).
   mac[0] = ((mac[0] ?? 0) | 2) & 0xfe;
   return macFromBytes(mac);
+}
+
+/** As a port of a bridge: a bridge takes the lowest MAC of its ports, which must not be this one. */
+export function portMac(suite: CryptoSuite, seed: Uint8Array): Mac {
+  const mac = ownMacBytes(suite, seed);
+  mac[0] = 0xfe;
+  return macFromBytes(mac);
+}
+
+function ownMacBytes(suite: CryptoSuite, seed: Uint8Array): Uint8Array {
+  const { publicKey } = identityFromSeed(suite, seed).signing;
+  return suite.blake2b(16, concat(utf8("weft tap mac"), publicKey)).slice(0, 6);
 }
 
 function streamsOf({ stream }: Config): Pick<NodeConfig, "streams"> {
@@ -69,7 +82,8 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     addressMode: config.addressMode,
     ...(config.addressMode === "static" && config.ip !== undefined ? { staticIp: config.ip } : {}),
     claims: config.claims,
-    mac: tapMac(suite, facts.seed),
+    mac: facts.bridgeMac ?? tapMac(suite, facts.seed),
+    bridged: facts.bridgeMac !== undefined,
     mtu: mtuOf(config),
     sockets: facts.bound.map((endpoint) => familyOf(endpoint.ip)),
     bound: facts.bound,

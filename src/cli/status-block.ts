@@ -9,7 +9,7 @@ export function statusBlock(status: AgentStatus): string {
     ["Node", status.name],
     ["Address", status.lease === undefined ? "-" : `${status.lease.ip}/${status.lease.prefix}`],
     ["MAC", status.mac],
-    ["Interface", `${status.interface}, MTU ${status.mtu}`],
+    ["Interface", interfaceText(status)],
     ["State", capitalised(status.state)],
     ["Ring", ringText(status)],
     ["NAT", natText(status)],
@@ -23,6 +23,10 @@ export function statusBlock(status: AgentStatus): string {
 
 export function healthText(status: AgentStatus): string {
   return status.health.map((line) => `! ${printable(line)}\n`).join("");
+}
+
+function interfaceText({ interface: name, bridge, mtu }: AgentStatus): string {
+  return bridge === undefined ? `${name}, MTU ${mtu}` : `${name}, port of ${bridge}, MTU ${mtu}`;
 }
 
 function capitalised(text: string): string {

@@ -99,6 +99,20 @@ export class HostInterface {
     });
   }
 
+  /** Takes every address of `range` away: what weft set on an interface that stays. */
+  clearRange(range: Subnet): Promise<IpResult> {
+    return this.#queue(async () => {
+      const present = await this.#addresses();
+      if (!Array.isArray(present)) return present;
+      const ours = present.filter((address) => subnetContains(range, address.split("/")[0] ?? ""));
+      let result: IpResult = { ok: true, stdout: "" };
+      for (const address of ours) {
+        if (result.ok) result = await this.#run(["addr", "del", address, "dev", this.name]);
+      }
+      return result;
+    });
+  }
+
   async exists(): Promise<boolean> {
     return (await this.#run(["link", "show", "dev", this.name])).ok;
   }

@@ -28,8 +28,10 @@ export interface NodeConfig {
   readonly staticIp?: Ip;
   /** Addresses that the file promises to named nodes. */
   readonly claims: readonly { readonly name: string; readonly ip: Ip }[];
-  /** Of the TAP. */
+  /** Of this machine's own interface: the TAP, or the bridge that the TAP is a port of. */
   readonly mac: Mac;
+  /** There are machines of their own behind the TAP; default: false. */
+  readonly bridged?: boolean;
   readonly mtu: number;
   /** The family of each of the engine's UDP sockets, in order. */
   readonly sockets: readonly IpFamily[];

@@ -22,7 +22,7 @@ import { Phases } from "./phases.ts";
 import type { NodeState, NodeStatus } from "./status.ts";
 import { reportStatus } from "./status-report.ts";
 import { sumDrops } from "./sum-drops.ts";
-import { type News, Wiring } from "./wiring.ts";
+import { type FixedAddress, type News, Wiring } from "./wiring.ts";
 
 /** Peers kept for the next start: enough that some of them are up (docs/PROTOCOL.md, Merge). */
 const SAVED_PEERS_MAX = 64;
@@ -58,7 +58,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   constructor(config: NodeConfig, tools: Tools) {
     this.#config = config;
     this.#parts = buildParts(config, tools);
-    this.#wiring = new Wiring(this.#parts, fixedIpOf(config));
+    this.#wiring = new Wiring(this.#parts, fixedAddressOf(config));
     this.#local = config.localEndpoints;
     this.#leases = config.saved?.leases ?? [];
     this.#peers = config.saved?.peers ?? [];
@@ -125,6 +125,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     this.#tellEndpoints(now);
     leases.handle(now, { kind: "restore", leases: this.#leases });
     leases.handle(now, { kind: "phase", phase: "waiting" });
+    this.#parts.vnet.handle(now, { kind: "restore", leases: this.#leases });
     this.#parts.vnet.handle(now, { kind: "timeout" });
     const search = this.#config.searchesNearby === true;
     this.#phases.start(now, { endpoints: !this.#bootstrap.isEmpty, search });
@@ -363,6 +364,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 }
 
-function fixedIpOf(config: NodeConfig): string | undefined {
-  return config.staticIp ?? config.claims.find((claim) => claim.name === config.nodeName)?.ip;
+function fixedAddressOf(config: NodeConfig): FixedAddress | undefined {
+  const claimed = config.claims.find((claim) => claim.name === config.nodeName)?.ip;
+  const ip = config.staticIp ?? claimed;
+  return ip === undefined ? undefined : { ip, mac: config.mac };
 }

@@ -89,6 +89,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       certificate: own.bytes,
       mac: config.mac,
       mode: config.addressMode,
+      bridged: config.bridged === true,
       mtu: config.mtu,
       serverIp: serverIpOf(config),
       serverMac: serverMacOf(suite, keys.networkId),

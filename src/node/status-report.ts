@@ -54,7 +54,9 @@ export function reportStatus(now: Millis, input: ReportInput): NodeStatus {
 
 function ownLease(config: NodeConfig, parts: Parts): LeaseState | undefined {
   const leases = parts.leases.states();
-  return leases.find((lease) => lease.mac === config.mac) ?? leases[0];
+  const own = leases.find((lease) => lease.mac === config.mac);
+  // Behind a bridge the others are other machines'.
+  return config.bridged === true ? own : (own ?? leases[0]);
 }
 
 function leaseStatus(

@@ -8,7 +8,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import type { SocketIndex, Upcall } from "../base/engine.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import type { Endpoint, Ip } from "../base/net.ts";
+import type { Endpoint, Ip, Mac } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { DhtOutput, DhtResult } from "../dht/dht.ts";
@@ -45,21 +45,27 @@ export type News =
     }
   | VnetResolved;
 
+/** An address of the file, and the machine that it is promised to: this node's own interface. */
+export interface FixedAddress {
+  readonly ip: Ip;
+  readonly mac: Mac;
+}
+
 /** Outputs one input may set off before we call it a loop between machines: far above any real fan-out. */
 const OUTPUTS_PER_INPUT_MAX = 200_000;
 
 export class Wiring {
   readonly #parts: Parts;
-  readonly #fixedIp: Ip | undefined;
+  readonly #fixed: FixedAddress | undefined;
   readonly #news = new Outbox<News>();
   readonly #idle = new IdleLinks();
   /** Requests that take a lease out of the DHT and are not answered yet. */
   readonly #removals = new Set<number>();
 
-  /** @param fixedIp the address this node asks for in place of a leased one */
-  constructor(parts: Parts, fixedIp: Ip | undefined) {
+  /** @param fixed the address that this node asks for in place of a leased one */
+  constructor(parts: Parts, fixed: FixedAddress | undefined) {
     this.#parts = parts;
-    this.#fixedIp = fixedIp;
+    this.#fixed = fixed;
   }
 
   upcall(now: Millis, upcall: Upcall): void {
@@ -303,8 +309,9 @@ export class Wiring {
       case "dht":
         return dht.handle(now, output.input);
       case "want": {
-        const fixed = this.#fixedIp;
-        return leases.handle(now, fixed === undefined ? output : { ...output, fixed });
+        // Machines behind a bridge are not this node: their addresses come from the pool.
+        const isOwn = output.mac === this.#fixed?.mac;
+        return leases.handle(now, isOwn ? { ...output, fixed: this.#fixed.ip } : output);
       }
       case "release":
       case "decline":

@@ -93,10 +93,11 @@ export class Inside {
   }
 
   #dhcp(now: Millis, frame: EthernetFrame, payload: Uint8Array): void {
-    const { mode, serverMac } = this.#context.options;
+    const { mode, bridged, serverMac } = this.#context.options;
     const isForUs = frame.destination === BROADCAST_MAC || frame.destination === serverMac;
     // In mode static every address of this host is the configured one.
-    if (!isForUs || mode === "static") return this.#context.drop("dhcp-over-overlay");
+    const hasClients = bridged || mode !== "static";
+    if (!isForUs || !hasClients) return this.#context.drop("dhcp-over-overlay");
     const message = parseDhcp(payload);
     if (!message.ok) return this.#context.drop(message.reason);
     this.#parts.dhcp.request(now, { message: message.value, tags: frame.tags });

@@ -8,7 +8,7 @@ import type { Identity } from "../crypto/identity.ts";
 import type { Membership } from "../crypto/membership.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { DhtInput, DhtResult } from "../dht/dht.ts";
-import type { LeaseState } from "../lease/leases.ts";
+import type { LeaseState, SavedLease } from "../lease/leases.ts";
 import type { LinkId, PeerInfo } from "../link/link-types.ts";
 import type { RingView } from "../ring/view.ts";
 
@@ -27,9 +27,11 @@ export interface VnetOptions {
   readonly self: RingAddress;
   /** Own member certificate; floods carry it. */
   readonly certificate: Uint8Array;
-  /** Of the TAP. */
+  /** Of our host's own interface: the TAP, or the bridge that the TAP is a port of. */
   readonly mac: Mac;
   readonly mode: AddressMode;
+  /** There are machines of their own behind the TAP. */
+  readonly bridged: boolean;
   readonly range: Subnet;
   readonly leaseSeconds: number;
   readonly mtu: number;
@@ -59,6 +61,8 @@ export type VnetInput =
       readonly bytes: Uint8Array;
     }
   | { readonly kind: "sent"; readonly token: number; readonly ok: boolean }
+  /** What was leased when the agent ended: the machines behind a bridge still use it. */
+  | { readonly kind: "restore"; readonly leases: readonly SavedLease[] }
   | { readonly kind: "bound"; readonly lease: LeaseState }
   | { readonly kind: "refused"; readonly client: string; readonly reason: string }
   | { readonly kind: "lost"; readonly client: string; readonly ip: Ip; readonly mac: Mac }

@@ -124,6 +124,8 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
       case "sent":
         if (!this.#floods.sent(input.token, input.ok)) this.#fence.sent(input.token, input.ok);
         return;
+      case "restore":
+        return this.#host.restore(input.leases);
       case "bound":
         return this.#bound(now, input.lease);
       case "refused":

@@ -14,6 +14,7 @@ import type { CoreEvent } from "../../src/base/event.ts";
 import type { Endpoint } from "../../src/base/net.ts";
 import { SeededRng } from "../../src/base/rng.ts";
 import { NEVER } from "../../src/base/time.ts";
+import { HostBridge } from "../../src/io/bridge.ts";
 import type { Gateway } from "../../src/io/gateway.ts";
 import type { HostAddress } from "../../src/io/interface.ts";
 import { HostInterface, type IpResult } from "../../src/io/interface.ts";
@@ -229,6 +230,8 @@ export class FakeMachine {
   request: EngineRequest | undefined;
   engineFault: WeftError | undefined;
   ipFault: IpResult | undefined;
+  /** What `ip -j -d link show dev br0` says. */
+  bridgeShown: IpResult = { ok: true, stdout: shownBridge({}) };
   engineClosed = 0;
 
   config(extra = ""): Config {
@@ -242,7 +245,14 @@ export class FakeMachine {
   }
 
   agent(extra = ""): Agent {
-    return new Agent(this.config(extra), this.tools());
+    const bridge = extra.includes("bridge: br0") ? this.bridgeTools() : {};
+    return new Agent(this.config(extra), { ...this.tools(), ...bridge });
+  }
+
+  /** With `bridge: br0` in the file. */
+  bridgeTools(): Pick<AgentTools, "bridge"> {
+    const run = async (args: readonly string[]) => this.#ip(args);
+    return { bridge: { port: new HostBridge("br0", run), own: new HostInterface("br0", run) } };
   }
 
   tools(): AgentTools {
@@ -322,9 +332,16 @@ export class FakeMachine {
 
   #ip(args: readonly string[]): IpResult {
     if (this.ipFault !== undefined) return this.ipFault;
+    if (args.includes("-d")) return this.bridgeShown;
     if (!args.includes("show")) this.ipCommands.push(args.join(" "));
     return { ok: true, stdout: "" };
   }
+}
+
+export function shownBridge(other: object): string {
+  const linkinfo = { info_kind: "bridge" };
+  const link = { ifname: "br0", flags: ["BROADCAST", "UP"], mtu: 1_500, linkinfo };
+  return JSON.stringify([{ ...link, address: "aa:00:00:00:00:01", ...other }]);
 }
 
 function noSuchName(): never {

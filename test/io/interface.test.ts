@@ -50,6 +50,12 @@ describe("the address of the interface", () => {
     expect(addresses).toEqual(["192.168.5.1/24", "10.117.0.9/16"]);
   });
 
+  it("all of the range are cleared, others stay", async () => {
+    const { run, addresses } = fakeIp(["192.168.5.1/24", "10.117.0.8/16"]);
+    expect((await new HostInterface("br0", run).clearRange(RANGE)).ok).toBe(true);
+    expect(addresses).toEqual(["192.168.5.1/24"]);
+  });
+
   it("is cleared, twice too", async () => {
     const { run, addresses, commands } = fakeIp(["10.117.0.8/16"]);
     const tap = new HostInterface("tap0", run);

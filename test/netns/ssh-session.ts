@@ -1,14 +1,19 @@
 /** An ssh session over virtual addresses that counts aloud. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Agent } from "../../lab/agent.ts";
+import type { Site } from "../../lab/lab.ts";
 import { eventually, type Running, run } from "../../lab/shell.ts";
 
 const SSH_PORT = 2222;
 
+/** An agent, or whatever else has a namespace. */
+interface Machine {
+  readonly site: Site;
+}
+
 /** A server of its own with keys of its own. @returns the path of the client's key */
-export async function startSshServer(agent: Agent, ip: string): Promise<string> {
-  const folder = join(agent.site.folder, "ssh");
+export async function startSshServer({ site }: Machine, ip: string): Promise<string> {
+  const folder = join(site.folder, "ssh");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const [hostKey, userKey] = [join(folder, "host"), join(folder, "user")];
   for (const key of [hostKey, userKey]) {
@@ -18,7 +23,7 @@ export async function startSshServer(agent: Agent, ip: string): Promise<string> 
   writeFileSync(config, sshdConfig(ip, hostKey, `${userKey}.pub`));
   // /run/sshd must exist; the namespace has mounts of its own, so the machine's /run stays as it is
   const prepare = "mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd";
-  const server = agent.site.start([
+  const server = site.start([
     "sh",
     "-c",
     `${prepare} && exec $(command -v sshd) -D -e -f ${config}`,
@@ -41,12 +46,12 @@ PidFile none
 }
 
 /** A remote loop that counts aloud, so that a gap or a new session would show. */
-export function openSession(agent: Agent, key: string, ip: string): Running {
+export function openSession({ site }: Machine, key: string, ip: string): Running {
   const options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes"];
   const loop = "i=0; while echo tick $i; do i=$((i+1)); sleep 0.2; done";
   const flags = ["-F", "/dev/null", "-p", `${SSH_PORT}`, "-i", key];
   const asked = [...flags, ...options.flatMap((option) => ["-o", option])];
-  return agent.site.start(["ssh", ...asked, `root@${ip}`, loop]);
+  return site.start(["ssh", ...asked, `root@${ip}`, loop]);
 }
 
 export function ticks(session: Running): number[] {

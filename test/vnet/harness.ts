@@ -130,6 +130,7 @@ export class Bench {
       certificate: this.member.certificate,
       mac: this.mac,
       mode: "dhcp",
+      bridged: false,
       range: { first: "10.9.0.0", prefix: 16 },
       leaseSeconds: LEASE_SECONDS,
       mtu: 1_390,

@@ -5,6 +5,7 @@ import { Bench, FakeDht, makeMember } from "./harness.ts";
 
 const MAC = "02:00:00:00:00:01";
 const CLIENT = "01020000000001";
+const GUEST = "02:00:00:00:00:33";
 
 const ops = (bench: Bench): string[] => bench.commands().map((command) => command.op);
 
@@ -61,6 +62,36 @@ describe("our host", () => {
     const after = bench.take();
     expect(after).toContainEqual({ kind: "engine", command: { op: "carrier", on: true } });
     expect(after).toContainEqual({ kind: "want", client: CLIENT, mac: MAC });
+  });
+
+  it("lost behind a bridge: the carrier stays, our own address is asked for again", () => {
+    const bench = new Bench(1, new FakeDht(), { mode: "auto", bridged: true });
+    bench.input({ kind: "timeout" });
+    bench.bind("10.9.0.5");
+    bench.bind("10.9.0.6", GUEST, "0102");
+    bench.take();
+    bench.input({ kind: "lost", client: "0102", ip: "10.9.0.6", mac: GUEST });
+    expect(bench.commands()).toEqual([{ op: "forward-remove", mac: GUEST }]);
+    bench.input({ kind: "lost", client: CLIENT, ip: "10.9.0.5", mac: MAC });
+    expect(bench.takeKind("interface-clear")).toHaveLength(1);
+    bench.sleep(1_000);
+    const after = bench.take();
+    expect(after).toContainEqual({ kind: "want", client: CLIENT, mac: MAC });
+    expect(after.some((one) => one.kind === "engine" && one.command.op === "carrier")).toBe(false);
+  });
+
+  it.each([
+    [true, [{ kind: "want", client: "0102", mac: GUEST, requested: "10.9.0.6" }]],
+    [false, []],
+  ])("bridged %s: what machines behind the bridge held is asked for again", (bridged, wanted) => {
+    const bench = new Bench(1, new FakeDht(), { mode: "dhcp", bridged });
+    const age = { epoch: 1, version: 3 };
+    const leases = [
+      { client: CLIENT, mac: MAC, ip: "10.9.0.5", ...age },
+      { client: "0102", mac: GUEST, ip: "10.9.0.6", ...age },
+    ];
+    bench.input({ kind: "restore", leases });
+    expect(bench.takeKind("want")).toEqual(wanted);
   });
 
   it("a lease that is none of ours does not touch the carrier", () => {

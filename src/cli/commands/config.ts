@@ -82,6 +82,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
       ip === undefined ? `${port}` : hostPortText({ host: ip, port }),
     ),
     interface: config.interfaceName,
+    bridge: config.bridge,
     address: config.addressMode,
     ip: config.ip,
     cipher: config.cipher,

@@ -4,6 +4,7 @@ import type { AgentStatus } from "../../agent/agent-status.ts";
 import { loadConfig } from "../../agent/config.ts";
 import { callAgent } from "../../agent/control-client.ts";
 import { EXIT, type ExitCode, WeftError } from "../../agent/errors.ts";
+import { parseSubnet, subnetText } from "../../base/net.ts";
 import { HostInterface } from "../../io/interface.ts";
 import { askStatus, socketOf } from "../agent-call.ts";
 import type { Command, CommandContext } from "../command.ts";
@@ -24,6 +25,7 @@ export const downCommand: Command = {
     if (status === undefined) return removeLeftover(context);
     await stopAgent(context, socket, "stop");
     await removeInterface(status.interface);
+    await clearBridge(status);
     context.terminal.out(`${status.network}: down\n`);
     return EXIT.ok;
   },
@@ -37,6 +39,7 @@ export const leaveCommand: Command = {
     const status = await askStatus(socket);
     await stopAgent(context, socket, "leave");
     await removeInterface(status.interface);
+    await clearBridge(status);
     context.terminal.out(`${status.network}: left\n`);
     return EXIT.ok;
   },
@@ -80,12 +83,31 @@ async function removeInterface(name: string): Promise<void> {
     );
 }
 
+/** The bridge stays; an address that weft put on it goes. */
+async function clearBridge(site: {
+  readonly bridge: string | undefined;
+  readonly range: string;
+  readonly addressMode: string;
+}): Promise<void> {
+  const range = parseSubnet(site.range);
+  if (site.bridge === undefined || range === undefined || site.addressMode === "dhcp") return;
+  const bridge = new HostInterface(site.bridge);
+  if (!(await bridge.exists())) return;
+  const cleared = await bridge.clearRange(range);
+  if (!cleared.ok)
+    throw new WeftError(
+      cleared.code,
+      `${cleared.detail}: run as root, or take the address away with ip addr`,
+    );
+}
+
 /** An agent that was killed leaves its interface: that is what is left to take down. */
 async function removeLeftover(context: CommandContext): Promise<ExitCode> {
   const selection = selectNetwork(context.terminal, context.args, textArg(context, "network"));
   const config = loadConfig(configSources(context.terminal, context.args, selection));
   const there = await new HostInterface(config.interfaceName).exists();
   if (there) await removeInterface(config.interfaceName);
+  await clearBridge({ ...config, range: subnetText(config.range) });
   context.terminal.out(
     `${config.name}: no agent ran${there ? `; removed ${config.interfaceName}` : ""}\n`,
   );
