@@ -127,7 +127,7 @@ export class Dht implements Machine<DhtInput, DhtOutput> {
     this.#options = options;
     this.#members = new MemberCache(suite, options.membership);
     this.#check = new RecordCheck({ suite, networkId, members: this.#members, rules });
-    this.#store = new Store(rules);
+    this.#store = new Store(rules, identity.signing.publicKey);
     const parts = { store: this.#store, check: this.#check, onClash };
     this.#sync = new Sync({
       ...parts,

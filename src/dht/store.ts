@@ -3,7 +3,7 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import { RECORD_OVERHEAD_BYTES } from "../wire/record.ts";
 import { renewalsToAttest } from "./attestation.ts";
-import { Quota } from "./quota.ts";
+import { GRAVE_LIMITS, Quota, RECORD_LIMITS } from "./quota.ts";
 import {
   type Age,
   BY_CLASS,
@@ -53,15 +53,22 @@ interface Slot {
 export class Store {
   readonly #rules: RecordRules;
   readonly #slots = new Map<RingAddress, Slot>();
-  readonly #quota = new Quota();
+  readonly #quota: Quota;
+  readonly #graveQuota = new Quota(GRAVE_LIMITS);
   readonly #memory = new VersionMemory();
 
-  constructor(rules: RecordRules) {
+  /** @param own this node's Ed25519 public key; without one every signer has the same quota */
+  constructor(rules: RecordRules, own?: Uint8Array) {
     this.#rules = rules;
+    this.#quota = new Quota(RECORD_LIMITS, own && toHex(own));
   }
 
+  /** Tombstones included. */
   size(): { records: number; bytes: number } {
-    return { records: this.#quota.records, bytes: this.#quota.bytes };
+    return {
+      records: this.#quota.records + this.#graveQuota.records,
+      bytes: this.#quota.bytes + this.#graveQuota.bytes,
+    };
   }
 
   /** The live record of a key; undefined when absent, removed or expired. */
@@ -116,7 +123,8 @@ export class Store {
   drop(key: RingAddress): void {
     const slot = this.#slots.get(key);
     if (slot === undefined) return;
-    for (const held of [...(slot.live ? [slot.live] : []), ...slot.graves]) this.#release(held);
+    if (slot.live !== undefined) this.#release(slot.live);
+    for (const grave of slot.graves) this.#open(grave);
     this.#slots.delete(key);
   }
 
@@ -129,7 +137,7 @@ export class Store {
       slot.live = undefined;
     }
     if (slot.graves.some((grave) => grave.expiresAt <= now)) {
-      for (const grave of slot.graves) if (grave.expiresAt <= now) this.#release(grave);
+      for (const grave of slot.graves) if (grave.expiresAt <= now) this.#open(grave);
       slot.graves = slot.graves.filter((grave) => grave.expiresAt > now);
     }
     if (slot.live !== undefined || slot.graves.length > 0) return slot;
@@ -155,7 +163,8 @@ export class Store {
     live: Held | undefined,
     mode: OfferMode,
   ): Verdict | undefined {
-    const newest = this.#memoryOf(now, checked.record);
+    // A signer that writes much is remembered in part; what it holds is still here.
+    const newest = this.#memoryOf(now, checked.record) ?? live?.record;
     if (newest === undefined) return undefined;
     const order = compareAge(checked.record, newest);
     if (order > 0) return undefined;
@@ -194,9 +203,9 @@ export class Store {
   #bury(now: Millis, checked: CheckedRecord): Verdict {
     const { record } = checked;
     const slot = this.#slots.get(record.key) ?? { live: undefined, graves: [] };
-    const newest = this.#memoryOf(now, record);
     const known = slot.graves.find((grave) => isSameSigner(grave, checked));
     const live = slot.live !== undefined && isSameSigner(slot.live, checked) ? slot.live : known;
+    const newest = this.#memoryOf(now, record) ?? live?.record;
     const order = newest === undefined ? 1 : compareAge(record, newest);
     if (order === 0 && known !== undefined && equalBytes(known.digest, checked.digest)) {
       return { status: "stored", held: known, before: known };
@@ -215,11 +224,11 @@ export class Store {
   }
 
   #addGrave(slot: Slot, held: Held): void {
-    for (const grave of slot.graves) if (isSameSigner(grave, held)) this.#release(grave);
+    for (const grave of slot.graves) if (isSameSigner(grave, held)) this.#open(grave);
     slot.graves = slot.graves.filter((grave) => !isSameSigner(grave, held));
-    if (!this.#quota.take(signerName(held), costOf(held), false)) return;
+    if (!this.#graveQuota.take(signerName(held), costOf(held), false)) return;
     slot.graves.unshift(held);
-    for (const grave of slot.graves.splice(GRAVES_PER_KEY)) this.#release(grave);
+    for (const grave of slot.graves.splice(GRAVES_PER_KEY)) this.#open(grave);
   }
 
   #memoryOf(now: Millis, record: CheckedRecord["record"]): Age | undefined {
@@ -228,6 +237,10 @@ export class Store {
 
   #release(held: Held): void {
     this.#quota.give(signerName(held), costOf(held), isAttested(held));
+  }
+
+  #open(grave: Held): void {
+    this.#graveQuota.give(signerName(grave), costOf(grave), false);
   }
 }
 

@@ -9,10 +9,10 @@ import { type Ip, ipv4FromNumber, ipv4Number, type Subnet, subnetSize } from "..
 import type { CryptoSuite } from "../crypto/suite.ts";
 
 /**
- * Addresses tried before the pool counts as full: all of a /24. In a larger range that is half full
- * the chance to miss every free one is 2^-256.
+ * Addresses tried before the pool counts as full: all of a /22. In a larger range where nine of ten
+ * are taken the chance to miss every free one is 10^-46.
  */
-export const MAX_CANDIDATES = 256;
+export const MAX_CANDIDATES = 1_024;
 const LABEL = utf8("weft lease candidate 1");
 
 /**

@@ -17,8 +17,14 @@ import type { LeaseState } from "./lease-state.ts";
 export interface Claim {
   readonly client: string;
   mac: Mac;
+  /** Tried first. */
   readonly requested: Ip | undefined;
+  /** This address or none. */
   readonly fixed: Ip | undefined;
+  /** The requested address or none: the client will not take another one. */
+  isExact: boolean;
+  /** The client did not take it yet: not worth proofs of age, nor a place in the state file. */
+  isOffer: boolean;
   state: ClaimState;
 }
 

@@ -46,7 +46,10 @@ export class Keeper {
     this.#options = options;
   }
 
-  /** A search ended well. The first renewal follows at once: it carries the quorum's signatures. */
+  /**
+   * A search ended well. The first renewal follows at once, for an offer when it was taken: it
+   * carries the quorum's signatures.
+   */
   bind(now: Millis, claim: Claim, found: Found): void {
     const { search, result } = found;
     const { ip, epoch, version, sentAt } = search;
@@ -67,7 +70,13 @@ export class Keeper {
     claim.state = { kind: "bound", hold };
     this.#options.desk.output({ kind: "bound", lease: hold.lease });
     if (alone) this.reclaim(now, claim, hold);
-    else if (result.attestations.length > 0) this.#ask(now, claim, hold, "renew");
+    else this.#prove(now, claim, hold);
+  }
+
+  /** The client took what it was offered. */
+  confirm(now: Millis, claim: Claim, hold: Hold): void {
+    if (hold.question === undefined) this.#prove(now, claim, hold);
+    else if (hold.lease.renewals === 0) hold.renewAt = now;
   }
 
   timeout(now: Millis, claim: Claim, hold: Hold): void {
@@ -154,7 +163,13 @@ export class Keeper {
     hold.lease = lease;
     this.#options.desk.output({ kind: "bound", lease });
     if (lease.alone) this.reclaim(now, claim, hold);
-    else if (renewals === 0 && result.attestations.length > 0) this.#ask(now, claim, hold, "renew");
+    else this.#prove(now, claim, hold);
+  }
+
+  /** Writes the signatures of the quorum into the record, once there are some. */
+  #prove(now: Millis, claim: Claim, hold: Hold): void {
+    const isUnproven = hold.lease.renewals === 0 && hold.attestations.length > 0;
+    if (isUnproven && !claim.isOffer) this.#ask(now, claim, hold, "renew");
   }
 
   #rise(

@@ -15,17 +15,21 @@ import type { Identity } from "../crypto/identity.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { DhtInput } from "../dht/dht.ts";
 import type { DhtResult } from "../dht/result.ts";
+import { Avoided } from "./avoided.ts";
 import { candidatesOf } from "./candidate.ts";
 import { addressOf, type Claim, type Hold, wakeAt } from "./claim.ts";
 import { Desk } from "./desk.ts";
 import { Keeper, type Loss } from "./keeper.ts";
 import type { LeaseState, SavedLease } from "./lease-state.ts";
+import { Refusals } from "./refusals.ts";
+import { isReservedFor, type Reservation, reservedFor } from "./reservation.ts";
 import { Searcher } from "./searcher.ts";
 import type { Claim as FileClaim } from "./winner.ts";
 
 export type { LeaseFacts } from "./lease-record.ts";
 export { leaseKey, parseLeaseRecord } from "./lease-record.ts";
 export type { LeaseState, SavedLease } from "./lease-state.ts";
+export type { Reservation } from "./reservation.ts";
 
 export type LeasesInput =
   | { readonly kind: "timeout" }
@@ -39,7 +43,14 @@ export type LeasesInput =
       readonly requested?: Ip;
       /** this address or none */
       readonly fixed?: Ip;
+      /** `requested` or none: the client will not take another one */
+      readonly isExact?: boolean;
+      /** not the client's before `confirm`; neither saved nor proven until then */
+      readonly isOffer?: boolean;
+      /** the host name it goes by, lower case; reservations may be by name */
+      readonly name?: string;
     }
+  | { readonly kind: "confirm"; readonly client: string }
   | { readonly kind: "release"; readonly client: string }
   | { readonly kind: "decline"; readonly client: string; readonly ip: Ip }
   | { readonly kind: "restore"; readonly leases: readonly SavedLease[] }
@@ -50,7 +61,7 @@ export type LeasesInput =
       readonly result: DhtResult;
     };
 
-export type RefusedReason = "pool-full" | "taken" | "unavailable" | "outside-range";
+export type RefusedReason = "pool-full" | "site-full" | "taken" | "unavailable" | "outside-range";
 
 export type LeasesOutput =
   | { readonly kind: "dht"; readonly input: DhtInput }
@@ -82,14 +93,20 @@ export interface LeasesOptions {
   readonly reserved: readonly Ip[];
   /** Fixed addresses of the file's `nodes:`; leased only to those who ask for just them. */
   readonly claims: readonly FileClaim[];
+  /** Addresses of the file's `reservations:`; leased at any site, to the machine named alone. */
+  readonly reservations?: readonly Reservation[];
 }
 
 /** Clients of one site: as many as the engine filters MACs for. */
 const MAX_CLIENTS = 1_024;
 /** Whoever answered for the address may be gone after this. */
 const DECLINED_MS = 300_000;
-/** Declines come one per client at a time; past this the oldest is forgotten. */
+/** Declines come one per client at a time. */
 const MAX_DECLINED = 256;
+/** Clients that meet a full pool do not all walk through it: what one found taken the others skip. */
+const TAKEN_MS = 10_000;
+/** All addresses of the largest pool that a search goes through, four times over. */
+const MAX_TAKEN = 4_096;
 
 /** The addresses of this node and the machines behind it: one claim per DHCP client. */
 export class Leases implements Machine<LeasesInput, LeasesOutput> {
@@ -97,7 +114,9 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
   readonly #outbox = new Outbox<LeasesOutput>();
   readonly #claims = new Map<string, Claim>();
   readonly #saved = new Map<string, SavedLease>();
-  readonly #declined = new Map<Ip, Millis>();
+  readonly #declined = new Avoided(DECLINED_MS, MAX_DECLINED);
+  readonly #taken = new Avoided(TAKEN_MS, MAX_TAKEN);
+  readonly #refusals: Refusals;
   readonly #desk: Desk;
   readonly #searcher: Searcher;
   readonly #keeper: Keeper;
@@ -106,6 +125,8 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
 
   /** The deadline since the last input; undefined = to be found again. */
   #wakeAt: Millis | undefined;
+  /** Which claim is about an address; undefined = to be found again. */
+  #inUse: Map<Ip, Claim> | undefined;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
@@ -125,14 +146,17 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
       isAlone,
       onFound: (now, claim, found) => {
         this.#keeper.bind(now, claim, found);
-        this.#save();
+        if (!claim.isOffer) this.#save();
       },
-      onRefused: (claim, reason) => this.#refuse(claim, reason),
+      onTaken: (now, ip) => this.#taken.add(now, ip),
+      onRefused: (now, claim, reason) => this.#refuse(now, claim, reason),
     });
+    this.#refusals = new Refusals((event) => this.#desk.event(event), options.range);
   }
 
   handle(now: Millis, input: LeasesInput): void {
     this.#wakeAt = undefined;
+    this.#inUse = undefined;
     this.#now = now;
     switch (input.kind) {
       case "timeout":
@@ -141,6 +165,8 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
         return this.#setPhase(now, input.phase);
       case "want":
         return this.#want(now, input);
+      case "confirm":
+        return this.#confirm(now, input.client);
       case "release":
         return this.#release(input.client);
       case "decline":
@@ -178,6 +204,11 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
     return out;
   }
 
+  /** Lines that need a person. */
+  health(now: Millis): string[] {
+    return this.#refusals.health(now);
+  }
+
   #timeout(now: Millis): void {
     for (const claim of [...this.#claims.values()]) {
       if (wakeAt(claim) > now) continue;
@@ -198,32 +229,48 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
   }
 
   #want(now: Millis, want: Extract<LeasesInput, { kind: "want" }>): void {
-    const { client, mac, requested, fixed } = want;
+    const { client, mac, requested, isExact = false, isOffer = false } = want;
     const known = this.#claims.get(client);
-    if (known !== undefined && known.fixed === fixed) return this.#wantAgain(now, known, mac);
+    const fixed = this.#fixedOf(want, known);
+    if (known !== undefined && known.fixed === fixed) return this.#wantAgain(now, known, want);
     if (known !== undefined) this.#release(client);
+    const wish = { client, mac, requested, fixed, isExact, isOffer };
+    const claim: Claim = { ...wish, state: { kind: "waiting" } };
     if (fixed !== undefined && !this.#isUsable(fixed)) {
-      this.#outbox.push({ kind: "refused", client, reason: "outside-range" });
-      return;
+      return this.#refuse(now, claim, "outside-range");
     }
-    if (this.#claims.size >= MAX_CLIENTS) {
-      this.#outbox.push({ kind: "refused", client, reason: "pool-full" });
-      return;
-    }
-    const claim: Claim = { client, mac, requested, fixed, state: { kind: "waiting" } };
+    if (this.#claims.size >= MAX_CLIENTS) return this.#refuse(now, claim, "site-full");
     this.#claims.set(client, claim);
     if (this.#phase !== "waiting") this.#searcher.start(now, claim);
   }
 
-  #wantAgain(now: Millis, claim: Claim, mac: Mac): void {
+  /** Not every message of a client carries its name: what was found by it once stays. */
+  #fixedOf(want: Extract<LeasesInput, { kind: "want" }>, known: Claim | undefined) {
+    const reserved = reservedFor(this.#options.reservations ?? [], want);
+    const before = want.name === undefined ? known?.fixed : undefined;
+    return want.fixed ?? reserved ?? before;
+  }
+
+  #wantAgain(now: Millis, claim: Claim, want: Extract<LeasesInput, { kind: "want" }>): void {
     const { state } = claim;
-    const moved = claim.mac !== mac;
-    claim.mac = mac;
+    const moved = claim.mac !== want.mac;
+    claim.mac = want.mac;
+    claim.isExact &&= want.isExact === true;
     if (state.kind !== "bound") return;
     const { hold } = state;
     if (!moved) this.#outbox.push({ kind: "bound", lease: hold.lease });
     else if (hold.question === undefined) this.#keeper.renew(now, claim, hold);
     else hold.renewAt = now;
+  }
+
+  /** The client took what it was offered. */
+  #confirm(now: Millis, client: string): void {
+    const claim = this.#claims.get(client);
+    if (claim === undefined || !claim.isOffer) return;
+    claim.isOffer = false;
+    if (claim.state.kind !== "bound") return;
+    this.#keeper.confirm(now, claim, claim.state.hold);
+    this.#save();
   }
 
   /** The record goes with a higher version than any that may still be on its way. */
@@ -233,7 +280,7 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
     if (claim?.state.kind === "bound") {
       const { lease, version } = claim.state.hold;
       this.#desk.remove(lease.ip, lease.epoch, version + 1);
-      this.#save();
+      if (!claim.isOffer) this.#save();
     } else if (claim?.state.kind === "claiming" && claim.state.search.request !== 0) {
       const { ip, epoch, version } = claim.state.search;
       this.#desk.remove(ip, epoch, version + 1);
@@ -241,11 +288,7 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
   }
 
   #decline(now: Millis, input: { client: string; ip: Ip }): void {
-    if (this.#declined.size >= MAX_DECLINED) {
-      const oldest = this.#declined.keys().next();
-      if (!oldest.done) this.#declined.delete(oldest.value);
-    }
-    this.#declined.set(input.ip, now + DECLINED_MS);
+    this.#declined.add(now, input.ip);
     const claim = this.#claims.get(input.client);
     if (claim !== undefined && addressOf(claim) === input.ip) this.#release(input.client);
   }
@@ -261,17 +304,10 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
     }
   }
 
-  #refuse(claim: Claim, reason: RefusedReason): void {
+  #refuse(now: Millis, claim: Claim, reason: RefusedReason): void {
     this.#claims.delete(claim.client);
     this.#outbox.push({ kind: "refused", client: claim.client, reason });
-    const subject = claim.fixed ?? "any address";
-    this.#desk.event({
-      what: "lease-refused",
-      condition: `${reason} while looking for ${subject}`,
-      action: "told the client that there is none",
-      effect: "it has no address until it asks again",
-      fields: { client: claim.client, reason },
-    });
+    this.#refusals.note(now, claim, reason);
   }
 
   #lose(hold: Hold, loss: Loss): void {
@@ -296,9 +332,12 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
 
   /** Told after each change of who holds what; renewals alone are not worth a disk write. */
   #save(): void {
-    const leases = this.states().map(({ client, mac, ip, epoch, version }) => {
-      return { client, mac, ip, epoch, version };
-    });
+    const leases: SavedLease[] = [];
+    for (const { isOffer, state } of this.#claims.values()) {
+      if (isOffer || state.kind !== "bound") continue;
+      const { client, mac, ip, epoch, version } = state.hold.lease;
+      leases.push({ client, mac, ip, epoch, version });
+    }
     for (const lease of leases) this.#remember(lease);
     this.#outbox.push({ kind: "save", leases });
   }
@@ -314,6 +353,14 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
 
   /** Saved and requested address first, each address once. */
   *#candidates(claim: Claim): Generator<Ip> {
+    for (const ip of this.#wishesOf(claim)) {
+      // The claim is about another address now.
+      this.#inUse = undefined;
+      yield ip;
+    }
+  }
+
+  *#wishesOf(claim: Claim): Generator<Ip> {
     if (claim.fixed !== undefined) {
       yield claim.fixed;
       return;
@@ -323,12 +370,17 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
     const tried = new Set<Ip>();
     for (const ip of wishes) {
       if (ip === undefined || tried.has(ip) || !this.#isUsable(ip) || !isFree(ip)) continue;
+      if (claim.isExact && ip !== claim.requested) continue;
       tried.add(ip);
       yield ip;
     }
     const { suite, range } = this.#options;
-    const all = candidatesOf(suite, claim.client, range, isFree);
-    for (const ip of all) if (!tried.has(ip)) yield ip;
+    const isWorthwhile = (ip: Ip) => isFree(ip) && !this.#taken.has(this.#now, ip);
+    const all = candidatesOf(suite, claim.client, range, isWorthwhile);
+    for (const ip of all) {
+      if (claim.isExact) return;
+      if (!tried.has(ip)) yield ip;
+    }
   }
 
   /** A host address of the range, and not the server's. */
@@ -342,11 +394,26 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
   #isFree(claim: Claim, ip: Ip): boolean {
     const { reserved, claims } = this.#options;
     if (reserved.includes(ip) || claims.some((one) => one.ip === ip)) return false;
-    if ((this.#declined.get(ip) ?? 0) > this.#now) return false;
-    for (const other of this.#claims.values()) {
-      if (other !== claim && addressOf(other) === ip) return false;
+    if (this.#declined.has(this.#now, ip) || this.#isKept(claim, ip)) return false;
+    this.#inUse ??= this.#findInUse();
+    const user = this.#inUse.get(ip);
+    return user === undefined || user === claim;
+  }
+
+  /** Reserved for another machine; who got it by a name keeps it over a restart, without the name. */
+  #isKept(claim: Claim, ip: Ip): boolean {
+    const found = this.#options.reservations?.find((one) => one.ip === ip);
+    if (found === undefined || isReservedFor(found, claim)) return false;
+    return found.by.kind !== "name" || this.#saved.get(claim.client)?.ip !== ip;
+  }
+
+  #findInUse(): Map<Ip, Claim> {
+    const inUse = new Map<Ip, Claim>();
+    for (const claim of this.#claims.values()) {
+      const ip = addressOf(claim);
+      if (ip !== undefined) inUse.set(ip, claim);
     }
-    return true;
+    return inUse;
   }
 }
 

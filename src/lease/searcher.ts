@@ -25,7 +25,9 @@ export interface SearcherOptions {
   readonly saved: (client: string) => SavedLease | undefined;
   readonly isAlone: () => boolean;
   readonly onFound: (now: Millis, claim: Claim, found: Found) => void;
-  readonly onRefused: (claim: Claim, reason: RefusedReason) => void;
+  /** Another member holds the address. */
+  readonly onTaken: (now: Millis, ip: Ip) => void;
+  readonly onRefused: (now: Millis, claim: Claim, reason: RefusedReason) => void;
 }
 
 export interface Found {
@@ -69,6 +71,7 @@ export class Searcher {
       case "stored":
         return this.#options.onFound(now, claim, { search, result });
       case "exists":
+        this.#options.onTaken(now, search.ip);
         return this.#next(now, claim, search);
       case "stale":
         return this.#rise(now, claim, search, result.record);
@@ -80,8 +83,8 @@ export class Searcher {
   #next(now: Millis, claim: Claim, search: Search): void {
     const candidate = search.candidates.next();
     if (candidate.done === true) {
-      const reason = claim.fixed === undefined ? "pool-full" : "taken";
-      return this.#options.onRefused(claim, reason);
+      const isChoosy = claim.fixed !== undefined || claim.isExact;
+      return this.#options.onRefused(now, claim, isChoosy ? "taken" : "pool-full");
     }
     const saved = this.#options.saved(claim.client);
     const isSaved = saved?.ip === candidate.value;

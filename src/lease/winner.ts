@@ -3,7 +3,8 @@
  * every node that sees the same two records:
  *
  *   1  a valid certificate          checked at the door: others never get this far
- *   2  the address is claimed       in the certificate, or under its name in the file's `nodes:`
+ *   2  the address is claimed       in the certificate, or under its name in the file's `nodes:`;
+ *                                   or reserved in the file for the client's MAC or identifier
  *   3  not alone                    a lease made without any other member loses every clash
  *   4  more attested renewals
  *   5  the smaller hash of key and holder
@@ -26,6 +27,7 @@ import {
 } from "../dht/record-rule.ts";
 import type { DhtRecord } from "../wire/record.ts";
 import { type LeaseBody, leaseKey, parseLeaseBody } from "./lease-record.ts";
+import { type Reservation, reservedFor } from "./reservation.ts";
 
 /** A fixed address of one node, from the shared part of the cluster file. */
 export interface Claim {
@@ -39,6 +41,7 @@ export interface LeaseRuleOptions {
   readonly membership: Membership;
   readonly range: Subnet;
   readonly claims: readonly Claim[];
+  readonly reservations?: readonly Reservation[];
 }
 
 const CLAIMED = 2;
@@ -92,7 +95,8 @@ function inspectLease(
     const tools = { suite, networkId, memberOf: (bytes: Uint8Array) => members.memberOf(bytes) };
     if (!attestationsProve(tools, record, body.attestations)) return dropped("bad-signature");
   }
-  const claimed = isClaimedBy(claims, signer, body.ip) ? CLAIMED : 0;
+  const isReserved = reservedFor(options.reservations ?? [], body) === body.ip;
+  const claimed = isReserved || isClaimedBy(claims, signer, body.ip) ? CLAIMED : 0;
   return parsed({
     seniority: claimed + (body.alone ? 0 : NOT_ALONE),
     renewals: body.renewals,

@@ -2,7 +2,7 @@
 import type { EngineCommand, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import type { Endpoint, Ip, IpFamily, Mac, Subnet } from "../base/net.ts";
-import type { SavedLease } from "../lease/leases.ts";
+import type { Reservation, SavedLease } from "../lease/leases.ts";
 import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { ProxyRoute, StreamOptions } from "../link/stream-fallback.ts";
 import type { StunMode } from "../stun/stun.ts";
@@ -28,6 +28,8 @@ export interface NodeConfig {
   readonly staticIp?: Ip;
   /** Addresses that the file promises to named nodes. */
   readonly claims: readonly { readonly name: string; readonly ip: Ip }[];
+  /** Addresses that the file keeps for machines behind any site. */
+  readonly reservations?: readonly Reservation[];
   /** Of this machine's own interface: the TAP, or the bridge that the TAP is a port of. */
   readonly mac: Mac;
   /** There are machines of their own behind the TAP; default: false. */

@@ -40,6 +40,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
   const membership = new Membership(suite, keys);
   const own = membership.issueOwn(identity, config.nodeName);
   const who = { suite, identity, membership, self: own.address, networkId: keys.networkId };
+  const promised = { claims: config.claims, reservations: config.reservations ?? [] };
   const space = { range: config.range, leaseSeconds: config.leaseSeconds };
   const links = new Links({
     ...who,
@@ -70,7 +71,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       rng: rng.fork("dht"),
       certificate: own.bytes,
       rules: {
-        lease: leaseRule({ ...who, range: config.range, claims: config.claims }),
+        lease: leaseRule({ ...who, range: config.range, ...promised }),
         mac: macRule(suite, keys.networkId),
       },
     }),
@@ -79,7 +80,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       ...space,
       rng: rng.fork("lease"),
       reserved: [serverIpOf(config)],
-      claims: config.claims,
+      ...promised,
       name: config.nodeName,
     }),
     vnet: new Vnet({

@@ -313,6 +313,7 @@ export class Wiring {
         const isOwn = output.mac === this.#fixed?.mac;
         return leases.handle(now, isOwn ? { ...output, fixed: this.#fixed.ip } : output);
       }
+      case "confirm":
       case "release":
       case "decline":
         return leases.handle(now, output);

@@ -5,14 +5,18 @@
  *
  *      DISCOVER ──> bound? ── yes ──> OFFER
  *                     └── no ──> want … bound ──> OFFER        REQUEST likewise, to ACK or NAK
+ *
+ * An address counts as its client's, and the host may speak for it, from the ACK on. What is only
+ * offered is kept in the DHT but unknown to everybody else (dhcp-offers.ts).
  */
 import { toHex } from "../base/bytes.ts";
 import { ENGINE_LIMITS } from "../base/engine.ts";
 import { type Ip, subnetContains } from "../base/net.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import { DHCP_OPTIONS, type DhcpMessage, ipOption } from "../frame/dhcp.ts";
-import type { LeaseState } from "../lease/leases.ts";
+import type { LeaseState, SavedLease } from "../lease/leases.ts";
 import type { VnetContext } from "./context.ts";
+import { DhcpOffers } from "./dhcp-offers.ts";
 import { type DhcpRequest, grantFrame, nakFrame } from "./dhcp-reply.ts";
 import { clientOfMac, type Host } from "./host.ts";
 
@@ -27,6 +31,7 @@ export class DhcpServer {
   readonly #host: Host;
   /** The newest unanswered DISCOVER or REQUEST of each client. */
   readonly #pending = new Map<string, { request: DhcpRequest; at: Millis }>();
+  readonly #offers = new DhcpOffers();
   /** Until when each client may use its address; silent clients are taken to be gone. */
   readonly #granted = new Map<string, Millis>();
   #deadline: Millis = NEVER;
@@ -43,7 +48,7 @@ export class DhcpServer {
       return this.#context.drop("bad-field");
     switch (message.type) {
       case "discover":
-        return this.#answer(now, request);
+        return this.#answer(now, request, false);
       case "request":
         return this.#request(now, request);
       case "decline":
@@ -57,25 +62,45 @@ export class DhcpServer {
     }
   }
 
+  /**
+   * The agent starts again, the machines behind the TAP do not: their addresses are asked for in
+   * their place. Who does not renew by DHCP within the lease is taken to be gone.
+   */
+  restore(now: Millis, leases: readonly SavedLease[]): void {
+    const { bridged, leaseSeconds, mode } = this.#context.options;
+    if (mode === "static" && !bridged) return;
+    const until = now + leaseSeconds * 1_000;
+    for (const { client, mac, ip } of leases) {
+      if (!this.#servesClient(client)) continue;
+      this.#grant(now, client, until);
+      this.#context.emit({ kind: "want", client, mac, requested: ip, isExact: true });
+    }
+  }
+
   bound(now: Millis, lease: LeaseState): void {
-    const { client } = lease;
-    if (this.#servesClient(client) && !this.#granted.has(client))
-      this.#grant(now, client, lease.expiresAt);
-    const pending = this.#takePending(now, client);
+    if (!this.#offers.bound(lease) && !this.#hold(now, lease)) return;
+    const pending = this.#takePending(now, lease.client);
     if (pending !== undefined) this.#answerBound(now, pending, lease);
   }
 
   refused(now: Millis, client: string, reason: string): void {
     const pending = this.#takePending(now, client);
-    if (pending?.message.type !== "request" || reason === "unavailable") return;
+    if (reason === "unavailable") return;
+    this.#offers.close(client);
+    this.#granted.delete(client);
+    if (reason === "pool-full") this.#makeRoom(now);
+    // A node that is full cannot say that the address is not the client's.
+    if (pending?.message.type !== "request" || reason === "site-full") return;
     this.#nak(pending, "address not available");
   }
 
   lost(client: string): void {
     this.#granted.delete(client);
+    this.#offers.close(client);
   }
 
   timeout(now: Millis): void {
+    for (const client of this.#offers.expired(now)) this.#giveBack(client);
     if (now < this.#deadline) return;
     this.#deadline = NEVER;
     for (const [client, until] of this.#granted) {
@@ -85,7 +110,7 @@ export class DhcpServer {
   }
 
   deadline(): Millis {
-    return this.#deadline;
+    return Math.min(this.#deadline, this.#offers.deadline());
   }
 
   /** The four forms of REQUEST, RFC 2131 table 4. */
@@ -99,56 +124,103 @@ export class DhcpServer {
     if (ip === undefined) return this.#context.drop("bad-field");
     if (!subnetContains(this.#context.options.range, ip))
       return this.#nak(request, "not of this network");
-    this.#answer(now, request);
+    this.#answer(now, request, true);
   }
 
-  #answer(now: Millis, request: DhcpRequest): void {
+  /** @param isExact the client has an address in mind and takes no other */
+  #answer(now: Millis, request: DhcpRequest, isExact: boolean): void {
     const client = clientOf(request.message);
-    const lease = this.#host.lease(client);
+    const lease = this.#lease(client);
     const isLive = lease !== undefined && secondsLeft(now, lease) > 0;
+    if (this.#offers.has(client)) this.#offers.open(now, client);
     if (isLive && lease.mac === request.message.chaddr)
       return this.#answerBound(now, request, lease);
-    if (!this.#remember(now, client, request)) return this.#context.drop("table-full");
-    const ip = askedFor(request.message);
+    if (!this.#opensOffer(now, client) || !this.#remember(now, client, request)) {
+      return this.#context.drop("table-full");
+    }
+    this.#want(client, request.message, isExact);
+  }
+
+  #want(client: string, message: DhcpMessage, isExact: boolean): void {
+    const ip = askedFor(message);
     const isUsable = ip !== undefined && subnetContains(this.#context.options.range, ip);
-    const requested = isUsable ? { requested: ip } : {};
-    this.#context.emit({ kind: "want", client, mac: request.message.chaddr, ...requested });
+    const name = hostNameOf(message);
+    this.#context.emit({
+      kind: "want",
+      client,
+      mac: message.chaddr,
+      ...(isUsable ? { requested: ip } : {}),
+      ...(isExact ? { isExact } : {}),
+      ...(this.#offers.has(client) ? { isOffer: true } : {}),
+      ...(name === undefined ? {} : { name }),
+    });
+  }
+
+  /** A client that has nothing yet takes a place among the offers. */
+  #opensOffer(now: Millis, client: string): boolean {
+    if (!this.#servesClient(client) || this.#granted.has(client)) return true;
+    if (this.#offers.open(now, client)) return true;
+    this.#makeRoom(now);
+    return this.#offers.open(now, client);
+  }
+
+  #makeRoom(now: Millis): void {
+    const client = this.#offers.yielding(now);
+    if (client !== undefined) this.#giveBack(client);
+  }
+
+  #lease(client: string): LeaseState | undefined {
+    return this.#host.lease(client) ?? this.#offers.lease(client);
   }
 
   #answerBound(now: Millis, request: DhcpRequest, lease: LeaseState): void {
     const { options } = this.#context;
     const seconds = secondsLeft(now, lease);
     if (seconds <= 0) return;
-    if (request.message.type === "request" && askedFor(request.message) !== lease.ip) {
-      return this.#nak(request, "another address is yours");
+    if (request.message.type === "request") {
+      if (askedFor(request.message) !== lease.ip) {
+        return this.#nak(request, "another address is yours");
+      }
+      if (this.#offers.close(lease.client) && !this.#hold(now, lease)) return;
+      this.#grant(now, lease.client, now + seconds * 1_000);
+      this.#context.emit({ kind: "confirm", client: lease.client });
     }
-    if (request.message.type === "request") this.#grant(now, lease.client, now + seconds * 1_000);
     this.#toTap(grantFrame(options, request, lease.ip, seconds));
+  }
+
+  /** From now on the host speaks for the address. @returns false when it speaks for too many */
+  #hold(now: Millis, lease: LeaseState): boolean {
+    const { client, expiresAt } = lease;
+    if (!this.#host.bound(now, lease)) {
+      this.#context.drop("table-full");
+      this.#giveBack(client);
+      return false;
+    }
+    if (!this.#granted.has(client)) this.#grant(now, client, expiresAt);
+    return true;
   }
 
   /** A server on the same wire was chosen: ours must not keep an address for nothing. */
   #chosenOther(message: DhcpMessage): void {
     const client = clientOf(message);
     this.#pending.delete(client);
-    if (this.#servesClient(client) && this.#host.lease(client) !== undefined) {
-      this.#giveBack(client);
-    }
+    const isKnown = this.#offers.has(client) || this.#host.lease(client) !== undefined;
+    if (this.#servesClient(client) && isKnown) this.#giveBack(client);
   }
 
   #decline(message: DhcpMessage): void {
     const client = clientOf(message);
     if (!this.#servesClient(client)) return this.#context.drop("bad-field");
     const ip = ipOption(message, DHCP_OPTIONS.requestedIp);
-    if (ip === undefined || this.#host.lease(client)?.ip !== ip) return;
-    this.#granted.delete(client);
-    this.#host.forget(client);
+    if (ip === undefined || this.#lease(client)?.ip !== ip) return;
+    this.#forget(client);
     this.#context.emit({ kind: "decline", client, ip });
   }
 
   #release(message: DhcpMessage): void {
     const client = clientOf(message);
     if (!this.#servesClient(client)) return this.#context.drop("bad-field");
-    if (this.#host.lease(client)?.ip === message.ciaddr) this.#giveBack(client);
+    if (this.#lease(client)?.ip === message.ciaddr) this.#giveBack(client);
   }
 
   #inform(request: DhcpRequest): void {
@@ -158,9 +230,14 @@ export class DhcpServer {
   }
 
   #giveBack(client: string): void {
-    this.#granted.delete(client);
-    this.#host.forget(client);
+    this.#forget(client);
     this.#context.emit({ kind: "release", client });
+  }
+
+  #forget(client: string): void {
+    this.#granted.delete(client);
+    this.#offers.close(client);
+    this.#host.forget(client);
   }
 
   /** The TAP's own lease in the modes where the agent asks for it lives as long as the agent. */
@@ -175,6 +252,7 @@ export class DhcpServer {
     this.#deadline = Math.min(this.#deadline, until);
   }
 
+  /** @returns false when too many wait */
   #remember(now: Millis, client: string, request: DhcpRequest): boolean {
     this.#pending.delete(client);
     for (const [old, { at }] of this.#pending) {
@@ -210,6 +288,16 @@ export function clientOf(message: DhcpMessage): string {
 
 /** As long as one option can be, and as a lease record keeps it. */
 const MAX_CLIENT_BYTES = 255;
+
+/** Option 12 in lower case, without a domain; undefined when it is no host name. */
+function hostNameOf(message: DhcpMessage): string | undefined {
+  const bytes = message.options.get(DHCP_OPTIONS.hostName) ?? new Uint8Array(0);
+  const name = String.fromCharCode(...bytes.subarray(0, MAX_NAME_BYTES)).toLowerCase();
+  return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(?=$|\.)/.exec(name)?.[0];
+}
+
+/** RFC 1035, 2.3.4. */
+const MAX_NAME_BYTES = 255;
 
 /** Renewing and rebinding clients put their address into ciaddr, the others into option 50. */
 function askedFor(message: DhcpMessage): Ip | undefined {

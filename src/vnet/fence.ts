@@ -54,6 +54,10 @@ interface Guarded {
   /** Of the last filter, for comparison; undefined before the first. */
   filter: readonly FilterEntry[] | undefined;
   sendTries: number;
+  /** Own-records to this peer are not acknowledged yet. */
+  isSending: boolean;
+  /** Our claims changed since those were sent: a site of hundreds is told at the peer's pace. */
+  isOutdated: boolean;
 }
 
 export class Fence {
@@ -76,7 +80,8 @@ export class Fence {
 
   linkUp(now: Millis, peer: PeerInfo): void {
     const holdUntil = now + HOLD_MS;
-    const fresh = { claims: new Map(), sequence: 0, filter: undefined, sendTries: 0 };
+    const unsent = { sendTries: 0, isSending: false, isOutdated: false };
+    const fresh = { claims: new Map(), sequence: 0, filter: undefined, ...unsent };
     const guarded: Guarded = { peer, holdUntil, ...fresh };
     this.#guarded.set(peer.link, guarded);
     this.#deadline = Math.min(this.#deadline, holdUntil);
@@ -95,7 +100,8 @@ export class Fence {
   claimsChanged(): void {
     for (const guarded of this.#guarded.values()) {
       guarded.sendTries = 0;
-      this.#tell(guarded);
+      if (guarded.isSending) guarded.isOutdated = true;
+      else this.#tell(guarded);
     }
   }
 
@@ -141,7 +147,9 @@ export class Fence {
     if (link === undefined) return false;
     this.#sends.delete(token);
     const guarded = this.#guarded.get(link);
-    if (!ok && guarded !== undefined) this.#tell(guarded);
+    if (guarded === undefined) return true;
+    guarded.isSending = false;
+    if (!ok || guarded.isOutdated) this.#tell(guarded);
     return true;
   }
 
@@ -165,6 +173,8 @@ export class Fence {
   #tell(guarded: Guarded): void {
     if (guarded.sendTries >= SEND_TRIES) return;
     guarded.sendTries += 1;
+    guarded.isSending = true;
+    guarded.isOutdated = false;
     const token = this.#context.nextToken();
     this.#sends.set(token, guarded.peer.link);
     const records = { sequence: ++this.#sequence, entries: this.#host.entries() };

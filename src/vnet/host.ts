@@ -11,7 +11,7 @@
 import { ENGINE_LIMITS, type FilterEntry } from "../base/engine.ts";
 import type { Ip, Mac } from "../base/net.ts";
 import { type Millis, TimerTable } from "../base/time.ts";
-import type { LeaseState, SavedLease } from "../lease/leases.ts";
+import type { LeaseState } from "../lease/leases.ts";
 import type { VnetContext } from "./context.ts";
 
 /** `forward … local` is published again at half its life. */
@@ -99,17 +99,6 @@ export class Host {
     }
     this.#context.engine({ op: "carrier", on: false });
     this.#timers.set("carrier", now + CARRIER_OFF_MS);
-  }
-
-  /**
-   * The agent starts again, the machines behind the bridge do not: their addresses are asked for in
-   * their place. Who does not renew by DHCP within the lease is taken to be gone, as ever.
-   */
-  restore(leases: readonly SavedLease[]): void {
-    if (!this.#context.options.bridged) return;
-    for (const { client, mac, ip } of leases) {
-      if (client !== this.client) this.#context.emit({ kind: "want", client, mac, requested: ip });
-    }
   }
 
   /** Given back by the client itself: as `lost`, but the carrier stays. @returns false when unknown */

@@ -8,7 +8,7 @@ import type { Identity } from "../crypto/identity.ts";
 import type { Membership } from "../crypto/membership.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { DhtInput, DhtResult } from "../dht/dht.ts";
-import type { LeaseState, SavedLease } from "../lease/leases.ts";
+import type { LeaseState, LeasesInput, SavedLease } from "../lease/leases.ts";
 import type { LinkId, PeerInfo } from "../link/link-types.ts";
 import type { RingView } from "../ring/view.ts";
 
@@ -86,7 +86,7 @@ export interface ResolvedAddress {
 export type VnetOutput =
   | { readonly kind: "engine"; readonly command: EngineCommand }
   | { readonly kind: "dht"; readonly input: DhtInput }
-  | { readonly kind: "want"; readonly client: string; readonly mac: Mac; readonly requested?: Ip }
+  | Extract<LeasesInput, { kind: "want" | "confirm" }>
   | { readonly kind: "release"; readonly client: string }
   | { readonly kind: "decline"; readonly client: string; readonly ip: Ip }
   | { readonly kind: "connect"; readonly address: RingAddress }

@@ -14,7 +14,6 @@ import type { Machine } from "../base/machine.ts";
 import type { Ip } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
-import type { LeaseState } from "../lease/leases.ts";
 import { type LinkId, type PeerInfo, REOPENED } from "../link/link-types.ts";
 import { MESSAGE_TYPES } from "../wire/message-type.ts";
 import { AddressQueries } from "./address-queries.ts";
@@ -125,9 +124,9 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
         if (!this.#floods.sent(input.token, input.ok)) this.#fence.sent(input.token, input.ok);
         return;
       case "restore":
-        return this.#host.restore(input.leases);
+        return this.#dhcp.restore(now, input.leases);
       case "bound":
-        return this.#bound(now, input.lease);
+        return this.#dhcp.bound(now, input.lease);
       case "refused":
         this.#dhcp.refused(now, input.client, input.reason);
         return this.#host.refused(now, input.client);
@@ -183,11 +182,6 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
     if (type === MESSAGE_TYPES.flood) this.#floods.received(now, link, bytes);
     else if (type === MESSAGE_TYPES["own-records"]) this.#fence.received(now, link, bytes);
     else this.#context.drop("unknown-type");
-  }
-
-  #bound(now: Millis, lease: LeaseState): void {
-    if (this.#host.bound(now, lease)) this.#dhcp.bound(now, lease);
-    else this.#context.drop("table-full");
   }
 
   #dhtResult(now: Millis, input: Extract<VnetInput, { kind: "dht-result" }>): void {

@@ -139,6 +139,46 @@ describe("Store", () => {
     expect(store.size().bytes).toBeLessThanOrEqual(65_536 + 300 * 2_048);
   });
 
+  it("has no such limit for this node's own records", () => {
+    const own = people[0] as Who;
+    const store = new Store(rules, own.identity.signing.publicKey);
+    const body = new Uint8Array(1_000);
+    const statusOf = (who: Who, i: number): string =>
+      store.offer(0, checked(who, { key: BigInt(i), body }), "create", 1_000).status;
+    const statuses = Array.from({ length: 200 }, (_, i) => statusOf(own, i));
+    expect(new Set(statuses)).toEqual(new Set(["stored"]));
+    const others = Array.from({ length: 200 }, (_, i) => statusOf(people[1] as Who, 1_000 + i));
+    expect(others).toContain("refused");
+  });
+
+  it("counts tombstones apart: who gave much back may still write", () => {
+    const store = new Store(rules);
+    const [who] = people as [Who];
+    for (let i = 0; i < 1_000; i++) {
+      const key = BigInt(i);
+      expect(store.offer(0, checked(who, { key }), "create", 1_000).status).toBe("stored");
+      const grave = checked(who, { key, version: 2, ttlSeconds: 0 });
+      expect(store.offer(0, grave, "put", 0).status).toBe("stored");
+    }
+    expect(store.size().bytes).toBeGreaterThan(65_536);
+    expect(store.size().bytes).toBeLessThanOrEqual(524_288);
+  });
+
+  it("takes no older version for news when the signer wrote too much to be remembered", () => {
+    const store = new Store(rules);
+    const [who] = people as [Who];
+    store.offer(0, checked(who, { key: 0n, version: 5 }), "create", 1_000_000);
+    for (let i = 1; i <= 2_100; i++) {
+      const grave = checked(who, { key: BigInt(i), ttlSeconds: 0 });
+      store.offer(0, grave, "put", 0);
+    }
+    const old = checked(who, { key: 0n, version: 4 });
+    expect(store.offer(0, old, "merge", 1_000_000).status).toBe("stale");
+    const removal = checked(who, { key: 0n, version: 4, ttlSeconds: 0 });
+    expect(store.offer(0, removal, "put", 0).status).toBe("stale");
+    expect(store.live(0, 0n)?.record.version).toBe(5);
+  });
+
   it("gives back the bytes of what expires, is replaced, removed or dropped", () => {
     const store = new Store(rules);
     const [who] = people as [Who];

@@ -10,7 +10,12 @@ import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
 import { type Identity, identityFromSeed } from "../../src/crypto/identity.ts";
 import { Membership } from "../../src/crypto/membership.ts";
 import { Dht, type DhtInput, type DhtOutput, type DhtResult } from "../../src/dht/dht.ts";
-import { Leases, type LeasesInput, type LeasesOutput } from "../../src/lease/leases.ts";
+import {
+  Leases,
+  type LeasesInput,
+  type LeasesOutput,
+  type Reservation,
+} from "../../src/lease/leases.ts";
 import { type Claim, leaseRule } from "../../src/lease/winner.ts";
 import { type DhtRecord, type RecordKind, signedBytes } from "../../src/wire/record.ts";
 import { suite } from "../support/suite.ts";
@@ -73,6 +78,7 @@ export interface WorldOptions {
   range?: Subnet;
   leaseSeconds?: number;
   claims?: readonly Claim[];
+  reservations?: readonly Reservation[];
 }
 
 export class Host {
@@ -85,10 +91,10 @@ export class Host {
   alive = true;
   side = 0;
   constructor(world: World, who: Who, seed: number) {
-    const { range, leaseSeconds, claims } = world.settings;
+    const { range, leaseSeconds, claims, reservations } = world.settings;
     this.who = who;
     const common = { suite, identity: who.identity, networkId, self: who.address };
-    const rule = leaseRule({ suite, networkId, membership, range, claims });
+    const rule = leaseRule({ suite, networkId, membership, range, claims, reservations });
     this.dht = new Dht({
       ...common,
       membership,
@@ -105,6 +111,7 @@ export class Host {
       leaseSeconds,
       reserved: [server],
       claims,
+      reservations,
     });
   }
 }
@@ -126,6 +133,7 @@ export class World {
       range: { first: "10.9.0.0", prefix: 24 },
       leaseSeconds: 3600,
       claims: [],
+      reservations: [],
       ...options,
     };
     this.rng = new SeededRng(this.settings.seed);

@@ -5,7 +5,7 @@ import { emitEthernet, parseEthernet } from "../../src/frame/ethernet.ts";
 import { emitIpv4, parseIpv4 } from "../../src/frame/ipv4.ts";
 import { emitUdp, parseUdp } from "../../src/frame/udp.ts";
 import { hex } from "../support/vectors.ts";
-import { Bench, FakeDht, LEASE_SECONDS, SERVER_IP, SERVER_MAC } from "./harness.ts";
+import { Bench, FakeDht, LEASE_SECONDS, makeMember, SERVER_IP, SERVER_MAC } from "./harness.ts";
 
 const MAC = "02:00:00:00:00:01";
 const CLIENT = "01020000000001";
@@ -15,12 +15,15 @@ interface Fields extends Partial<DhcpMessage> {
   readonly requested?: Ip;
   readonly server?: Ip;
   readonly id?: string;
+  readonly name?: string;
 }
 
 function request(fields: Fields, to = BROADCAST, tags: Uint8Array = new Uint8Array(0)): Uint8Array {
   const options = new Map<number, Uint8Array>();
   if (fields.id !== undefined) options.set(61, hex(fields.id));
   const bytes = (ip: Ip): Uint8Array => Uint8Array.from(ip.split("."), Number);
+  const ascii = (text: string): Uint8Array => Uint8Array.from(text, (one) => one.charCodeAt(0));
+  if (fields.name !== undefined) options.set(12, ascii(fields.name));
   if (fields.requested !== undefined) options.set(50, bytes(fields.requested));
   if (fields.server !== undefined) options.set(54, bytes(fields.server));
   const message: DhcpMessage = {
@@ -91,7 +94,7 @@ describe("DISCOVER", () => {
     const bench = start();
     bench.frame(request({ requested: "10.9.0.77" }));
     expect(bench.take()).toEqual([
-      { kind: "want", client: CLIENT, mac: MAC, requested: "10.9.0.77" },
+      { kind: "want", client: CLIENT, mac: MAC, requested: "10.9.0.77", isOffer: true },
     ]);
     bench.bind("10.9.0.5");
     const [offer, ...others] = replies(bench);
@@ -193,7 +196,7 @@ describe("REQUEST", () => {
     expect(replies(bench)[0]?.type).toBe("nak");
     const later = start();
     later.frame(request({ type: "request", requested: "10.9.0.8" }));
-    expect(later.takeKind("want")[0]?.requested).toBe("10.9.0.8");
+    expect(later.takeKind("want")[0]).toMatchObject({ requested: "10.9.0.8", isExact: true });
     later.bind("10.9.0.8");
     expect(replies(later)[0]?.type).toBe("ack");
     const other = start();
@@ -237,6 +240,13 @@ describe("REQUEST", () => {
     const bench = bound();
     bench.frame(request({ type: "request", ciaddr: "10.9.0.6" }));
     expect(replies(bench)[0]).toMatchObject({ type: "nak", toMac: BROADCAST, ciaddr: "0.0.0.0" });
+  });
+
+  it("refused because the node is full: silence", () => {
+    const bench = start();
+    bench.frame(request({ type: "request", requested: "10.9.0.8" }));
+    bench.input({ kind: "refused", client: CLIENT, reason: "site-full" });
+    expect(replies(bench)).toEqual([]);
   });
 
   it("refused: NAK, but silence when the ring could not say", () => {
@@ -320,12 +330,78 @@ describe("clients", () => {
     expect(bench.takeKind("release")).toEqual([{ kind: "release", client: CLIENT }]);
   });
 
-  it("an address that was offered and never taken is given back", () => {
+  it("an address that was offered and never taken is given back after half a minute", () => {
     const bench = start();
     bench.frame(request({}));
     bench.bind("10.9.0.5");
-    bench.sleep((LEASE_SECONDS + 1) * 1_000);
+    bench.sleep(29_999);
+    expect(bench.takeKind("release")).toEqual([]);
+    bench.sleep(1);
+    expect(bench.takeKind("release")).toEqual([{ kind: "release", client: CLIENT }]);
+  });
+
+  it("an address that no search found in half a minute is looked for no longer", () => {
+    const bench = start();
+    bench.frame(request({}));
+    bench.sleep(30_000);
     expect(bench.takeKind("release").length).toBe(1);
+  });
+
+  it("an offer is nobody's: the host speaks for the address from the ACK on", () => {
+    const bench = start();
+    const mac = "02:00:00:00:00:22";
+    bench.linkUp(makeMember(2), 7);
+    bench.take();
+    bench.frame(request({ chaddr: mac }));
+    bench.bind("10.9.0.5", mac);
+    expect(bench.take().map((output) => output.kind)).toEqual(["want", "engine"]);
+    bench.frame(request({ chaddr: mac, type: "request", requested: "10.9.0.5" }));
+    const outputs = bench.take();
+    expect(outputs).toContainEqual({ kind: "confirm", client: "01020000000022" });
+    const forward = { op: "forward", mac, to: "local", ttlMs: 300_000 };
+    expect(outputs).toContainEqual({ kind: "engine", command: forward });
+    expect(bench.asked.some((input) => input.kind === "create")).toBe(true);
+  });
+
+  it("asks for the name that the client goes by", () => {
+    const names: (string | undefined)[] = [];
+    for (const name of ["Printer.Example", "printer", "-", "two words", "\u00e9"]) {
+      const bench = start();
+      bench.frame(request({ name }));
+      names.push(bench.takeKind("want")[0]?.name);
+    }
+    expect(names).toEqual(["printer", "printer", undefined, undefined, undefined]);
+  });
+
+  it("clients of the last run get their leases back unasked, and keep them for one lease", () => {
+    const bench = start();
+    const saved = { client: "ff07", mac: "02:00:00:00:00:22", ip: "10.9.0.7" };
+    bench.input({ kind: "restore", leases: [{ ...saved, epoch: 1, version: 4 }] });
+    expect(bench.takeKind("want")).toEqual([
+      { kind: "want", client: "ff07", mac: saved.mac, requested: saved.ip, isExact: true },
+    ]);
+    bench.bind(saved.ip, saved.mac, saved.client);
+    expect(bench.commands()).toContainEqual({
+      op: "forward",
+      mac: saved.mac,
+      to: "local",
+      ttlMs: 300_000,
+    });
+    bench.sleep(LEASE_SECONDS * 1_000 - 1);
+    expect(bench.takeKind("release")).toEqual([]);
+    bench.sleep(1);
+    expect(bench.takeKind("release")).toEqual([{ kind: "release", client: "ff07" }]);
+  });
+
+  it("a lease of the last run that is another's by now is refused to its client", () => {
+    const bench = start();
+    const saved = { client: CLIENT, mac: MAC, ip: "10.9.0.7", epoch: 1, version: 4 };
+    bench.input({ kind: "restore", leases: [saved] });
+    bench.input({ kind: "refused", client: CLIENT, reason: "taken" });
+    bench.take();
+    bench.frame(request({ type: "request", ciaddr: "10.9.0.7" }));
+    bench.input({ kind: "refused", client: CLIENT, reason: "taken" });
+    expect(replies(bench)[0]?.type).toBe("nak");
   });
 
   it("in mode auto the agent's own lease has no such end, and a client with its MAC gets it", () => {
@@ -354,7 +430,7 @@ describe("clients", () => {
     const bench = bound();
     bench.frame(request({ chaddr: "02:00:00:00:00:22", id: "ff 07" }));
     expect(bench.takeKind("want")).toEqual([
-      { kind: "want", client: "ff07", mac: "02:00:00:00:00:22" },
+      { kind: "want", client: "ff07", mac: "02:00:00:00:00:22", isOffer: true },
     ]);
   });
 
@@ -370,7 +446,67 @@ describe("clients", () => {
       const id = `ff ${i.toString(16).padStart(4, "0")}`;
       bench.frame(request({ id }));
     }
-    expect(bench.takeKind("want").length).toBe(256);
-    expect(bench.vnet.drops().get("table-full")).toBe(744);
+    expect(bench.takeKind("want").length).toBe(128);
+    expect(bench.vnet.drops().get("table-full")).toBe(872);
+  });
+});
+
+describe("a storm of DISCOVER", () => {
+  const idOf = (i: number): string => `ff ${i.toString(16).padStart(6, "0")}`;
+  const clientAt = (i: number): string => `ff${i.toString(16).padStart(6, "0")}`;
+  const ipAt = (i: number): Ip => `10.9.${1 + (i >> 8)}.${i & 255}`;
+
+  /** Fifty a second, each answered by the lease machine at once. */
+  function storm(bench: Bench, seconds: number): { wants: number; released: number } {
+    const seen = { wants: 0, released: 0 };
+    for (let i = 0; i < seconds * 50; i++) {
+      bench.sleep(20);
+      bench.frame(request({ id: idOf(i) }));
+      for (const output of bench.take()) {
+        if (output.kind === "release") seen.released++;
+        if (output.kind !== "want") continue;
+        seen.wants++;
+        bench.bind(ipAt(i), MAC, output.client);
+      }
+    }
+    return seen;
+  }
+
+  it("keeps a bounded number of offers, of which old ones give way", () => {
+    const bench = start();
+    const { wants, released } = storm(bench, 20);
+    expect(wants).toBe(1_000);
+    expect(released).toBe(1_000 - 128);
+  });
+
+  it("leaves leases alone and lets new clients in", () => {
+    const bench = start();
+    const mac = "02:00:00:00:00:22";
+    bench.frame(request({ chaddr: mac, type: "request", requested: "10.9.0.5" }));
+    bench.bind("10.9.0.5", mac);
+    bench.take();
+    storm(bench, 10);
+    bench.take();
+    bench.frame(request({ chaddr: mac, type: "request", ciaddr: "10.9.0.5" }, SERVER_MAC));
+    expect(replies(bench).map((reply) => reply.type)).toEqual(["ack"]);
+    bench.frame(request({ id: "ab" }));
+    bench.bind("10.9.0.6", MAC, "ab");
+    bench.take();
+    bench.frame(request({ id: "ab", type: "request", requested: "10.9.0.6" }));
+    expect(replies(bench).map((reply) => reply.type)).toEqual(["ack"]);
+  });
+
+  it("in a full pool an old offer makes room for the next client", () => {
+    const bench = start();
+    bench.frame(request({ id: idOf(1) }));
+    bench.bind("10.9.0.5", MAC, clientAt(1));
+    bench.sleep(1_999);
+    bench.frame(request({ id: idOf(2) }));
+    bench.input({ kind: "refused", client: clientAt(2), reason: "pool-full" });
+    expect(bench.takeKind("release")).toEqual([]);
+    bench.sleep(1);
+    bench.frame(request({ id: idOf(2) }));
+    bench.input({ kind: "refused", client: clientAt(2), reason: "pool-full" });
+    expect(bench.takeKind("release")).toEqual([{ kind: "release", client: clientAt(1) }]);
   });
 });

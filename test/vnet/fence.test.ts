@@ -51,8 +51,26 @@ describe("what we tell", () => {
     });
     bench.bind("10.9.0.5");
     expect(bench.takeKind("send")).toEqual([]);
+    bench.input({ kind: "sent", token: sent?.token ?? 0, ok: true });
     bench.bind("10.9.0.7", "02:00:00:00:00:33");
     expect(bench.takeKind("send").length).toBe(1);
+  });
+
+  it("one message at a time, the newest claims after it", () => {
+    const bench = new Bench(1, new FakeDht());
+    bench.linkUp(makeMember(2), 7);
+    const first = bench.takeKind("send")[0];
+    for (let i = 1; i <= 250; i++) {
+      bench.bind(`10.9.1.${i}`, `02:00:00:00:01:${i.toString(16).padStart(2, "0")}`);
+    }
+    expect(bench.takeKind("send")).toEqual([]);
+    bench.input({ kind: "sent", token: first?.token ?? 0, ok: true });
+    const [next, ...others] = bench.takeKind("send");
+    expect(others).toEqual([]);
+    const records = parseOwnRecords(next?.bytes ?? new Uint8Array(0));
+    expect(records.ok && records.value.entries.length).toBe(250);
+    bench.input({ kind: "sent", token: next?.token ?? 0, ok: true });
+    expect(bench.takeKind("send")).toEqual([]);
   });
 
   it("again when it was not acknowledged, three times at most", () => {

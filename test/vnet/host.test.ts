@@ -81,18 +81,23 @@ describe("our host", () => {
   });
 
   it.each([
-    [true, [{ kind: "want", client: "0102", mac: GUEST, requested: "10.9.0.6" }]],
-    [false, []],
-  ])("bridged %s: what machines behind the bridge held is asked for again", (bridged, wanted) => {
-    const bench = new Bench(1, new FakeDht(), { mode: "dhcp", bridged });
-    const age = { epoch: 1, version: 3 };
-    const leases = [
-      { client: CLIENT, mac: MAC, ip: "10.9.0.5", ...age },
-      { client: "0102", mac: GUEST, ip: "10.9.0.6", ...age },
-    ];
-    bench.input({ kind: "restore", leases });
-    expect(bench.takeKind("want")).toEqual(wanted);
-  });
+    ["dhcp", false, [CLIENT, "0102"]],
+    ["auto", true, ["0102"]],
+    ["static", true, ["0102"]],
+    ["static", false, []],
+  ] as const)(
+    "mode %s, bridged %s: what clients held is asked for again",
+    (mode, bridged, asked) => {
+      const bench = new Bench(1, new FakeDht(), { mode, bridged });
+      const age = { epoch: 1, version: 3 };
+      const leases = [
+        { client: CLIENT, mac: MAC, ip: "10.9.0.5", ...age },
+        { client: "0102", mac: GUEST, ip: "10.9.0.6", ...age },
+      ];
+      bench.input({ kind: "restore", leases });
+      expect(bench.takeKind("want").map((want) => want.client)).toEqual(asked);
+    },
+  );
 
   it("a lease that is none of ours does not touch the carrier", () => {
     const bench = new Bench(1, new FakeDht());
