@@ -22,6 +22,7 @@ export interface AgentOptions {
   readonly flags?: readonly string[];
   /** Given to node itself, e.g. `["--import", "/path/to/preload.mjs"]`. */
   readonly nodeFlags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** One line of the agent's log. */
@@ -61,9 +62,9 @@ export class Agent {
   }
 
   start(): void {
-    const { nodeFlags = [], flags = [] } = this.#options;
+    const { nodeFlags = [], flags = [], env = {} } = this.#options;
     const up = ["up", "--foreground", ...flags, ...this.#common()];
-    this.#running = this.site.start([process.execPath, ...nodeFlags, CLI, ...up]);
+    this.#running = this.site.start([process.execPath, ...nodeFlags, CLI, ...up], { env });
   }
 
   /** Runs the command line at this site, as a person would. */

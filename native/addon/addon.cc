@@ -1,5 +1,5 @@
-// The addon's exports: Engine, Tap, NetworkWatch, seal, open, mac1, boottimeMs, framePair. One copy
-// of everything for each environment, so that Workers may load it too.
+// The addon's exports: Engine, Tap, NetworkWatch, seal, open, mac1, boottimeMs, framePair,
+// notifyService. One copy of everything for each environment, so that Workers may load it too.
 #include <napi.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -13,6 +13,7 @@
 #include "blake2b.h"
 #include "engine-object.h"
 #include "network-watch.h"
+#include "service-notify.h"
 #include "tap-object.h"
 #include "values.h"
 
@@ -130,6 +131,7 @@ Object initialize(Napi::Env env, Object exports) {
   exports.Set("mac1", Napi::Function::New(env, mac1, "mac1"));
   exports.Set("boottimeMs", Napi::Function::New(env, boottimeMs, "boottimeMs"));
   exports.Set("framePair", Napi::Function::New(env, framePair, "framePair"));
+  exports.Set("notifyService", Napi::Function::New(env, notifyService, "notifyService"));
   return exports;
 }
 

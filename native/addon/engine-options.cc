@@ -44,6 +44,9 @@ TapOptions readTapOptions(FieldReader& reader, Object from) {
   if (reader.has(from, "persistent")) options.persistent = reader.flag(from, "persistent");
   if (reader.has(from, "ownerUid")) options.ownerUid = reader.u32(from, "ownerUid");
   if (reader.has(from, "mac")) options.mac = reader.mac(from, "mac");
+  if (reader.has(from, "deviceFd")) {
+    options.deviceFd = static_cast<int>(reader.amount(from, "deviceFd", INT32_MAX));
+  }
   if (reader.has(from, "up")) options.up = reader.flag(from, "up");
   return options;
 }

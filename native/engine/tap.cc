@@ -55,6 +55,14 @@ TapOffloads negotiateOffloads(int fd, const TapOffloads& wanted) {
   return {};
 }
 
+/// The descriptor, non-blocking and not for children; -1 with errno.
+int openDevice(std::optional<int> given) {
+  if (!given) return open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  const int flags = fcntl(*given, F_GETFL);
+  if (flags < 0 || fcntl(*given, F_SETFL, flags | O_NONBLOCK) != 0) return -1;
+  return fcntl(*given, F_SETFD, FD_CLOEXEC) == 0 ? *given : -1;
+}
+
 std::optional<OpenError> checkOptions(const TapOptions& options) {
   if (options.name.size() >= IFNAMSIZ || options.name.find('/') != std::string::npos) {
     return OpenError{OpenErrorCode::badOption, "TAP name '" + options.name + "' is not usable", 0};
@@ -73,7 +81,7 @@ std::optional<OpenError> checkOptions(const TapOptions& options) {
 Opened<Tap> Tap::open(const TapOptions& options) {
   if (auto bad = checkOptions(options)) return *bad;
   Tap tap;
-  tap.fd_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  tap.fd_ = openDevice(options.deviceFd);
   if (tap.fd_ < 0) return failure("cannot open /dev/net/tun", errno);
   ifreq request{};
   strncpy(request.ifr_name, options.name.c_str(), IFNAMSIZ - 1);

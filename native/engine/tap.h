@@ -37,6 +37,8 @@ struct TapOptions {
   std::optional<Mac> mac;
   /// Set IFF_UP after everything else succeeded.
   bool up = false;
+  /// /dev/net/tun, opened by a starter with more rights than ours; taken over.
+  std::optional<int> deviceFd;
   /// Put a 10-byte virtio_net_hdr in front of every frame (IFF_VNET_HDR).
   bool vnetHeader = false;
   /// Offloads wanted; only with vnetHeader. What the kernel refuses is left out.

@@ -1,6 +1,7 @@
 /** What the control socket and the HTTP pages answer, out of a running agent. */
 import type { NodeReply } from "../node/command.ts";
 import type { Agent } from "./agent.ts";
+import { isReady } from "./agent-status.ts";
 import type { Method, Params } from "./control-protocol.ts";
 import type { Answer } from "./control-server.ts";
 import { type HttpPage, type Pages, plain } from "./http-server.ts";
@@ -77,8 +78,7 @@ export function httpPages(agent: Agent, metrics: Metrics): Pages {
   };
 }
 
-/** Ready = frames pass: on the ring, and with an address when weft is to set one. */
 function ready(agent: Agent): HttpPage {
-  const { state } = agent.status();
-  return plain(state === "online" || state === "degraded" ? 200 : 503, state);
+  const status = agent.status();
+  return plain(isReady(status) ? 200 : 503, status.state);
 }

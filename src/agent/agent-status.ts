@@ -22,3 +22,12 @@ export interface AgentStatus extends NodeStatus {
   readonly pid: number;
   readonly loopLagMs: number;
 }
+
+/**
+ * Frames pass: on the ring, and with an address. In dhcp mode the address comes when the host's own
+ * client asks for it.
+ */
+export function isReady(status: Pick<AgentStatus, "state" | "lease" | "addressMode">): boolean {
+  const isOnline = status.state === "online" || status.state === "degraded";
+  return isOnline && (status.lease !== undefined || status.addressMode === "dhcp");
+}

@@ -33,11 +33,12 @@ import { healthLines } from "./health.ts";
 import { identityFile, loadIdentity, prepareFolder } from "./identity-file.ts";
 import { acquireLock, type InstanceLock } from "./instance-lock.ts";
 import { Journal } from "./journal.ts";
-import type { Log } from "./log.ts";
+import type { AdjustableLog } from "./log.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { NodeCommands } from "./node-commands.ts";
 import { mtuOf, planNode, portMac, socketsOf, tapMac } from "./node-plan.ts";
 import { resolveProxy } from "./proxy-route.ts";
+import { planReload, type Reload } from "./reload.ts";
 import { loadState, saveState, stateFile } from "./state-file.ts";
 import { StateSaver } from "./state-saver.ts";
 import { Surroundings, type SurroundingsTools } from "./surroundings.ts";
@@ -68,7 +69,7 @@ export type AgentNode = Machine<NodeInput, NodeOutput> & {
 /** The machine as the agent sees it; tests bring their own. */
 export interface AgentTools extends SurroundingsTools {
   readonly suite: CryptoSuite;
-  readonly log: Log;
+  readonly log: AdjustableLog;
   readonly version: string;
   readonly hasAes: boolean;
   readonly hasIpv6: boolean;
@@ -110,7 +111,7 @@ interface Running {
 }
 
 export class Agent {
-  readonly #config: Config;
+  #config: Config;
   readonly #tools: AgentTools;
   readonly #folder: string;
   readonly journal = new Journal();
@@ -216,6 +217,22 @@ export class Agent {
   ask(command: NodeCommand): Promise<Exclude<NodeReply, { kind: "failed" }>> {
     this.#need();
     return this.#commands.run(command);
+  }
+
+  /** Takes over what a changed file may change in a running agent. */
+  reload(fresh: Config): Reload {
+    const reload = planReload(this.#config, fresh);
+    this.#config = reload.config;
+    this.#tools.log.level = reload.config.log;
+    this.#condition("config", undefined);
+    void this.lookUpNames();
+    return reload;
+  }
+
+  /** The file was changed into one that cannot be used: the agent goes on with what it has. */
+  refuseReload(problem: string): void {
+    this.#condition("config", `not reloaded: ${problem.split("\n")[0] ?? ""}`);
+    void this.lookUpNames();
   }
 
   /** Says goodbye, keeps the lease. Ends in `finished`. */

@@ -127,7 +127,13 @@ function structured(text: string): unknown {
 }
 
 /** Variables that steer weft but are no keys of the file. */
-export const CONTROL_ENV = ["WEFT_CONFIG", "WEFT_CONFIG_DIR", "WEFT_NETWORK", "WEFT_NODE"] as const;
+export const CONTROL_ENV = [
+  "WEFT_CONFIG",
+  "WEFT_CONFIG_DIR",
+  "WEFT_NETWORK",
+  "WEFT_NODE",
+  "WEFT_TUN_FD",
+] as const;
 
 /** `WEFT_*` variables that mean nothing: most likely mistyped. Reported, never refused (container platforms add some). */
 export function strayVariables(env: Env): readonly string[] {

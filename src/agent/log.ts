@@ -9,12 +9,17 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
+/** Its level may be changed at any time. */
+export interface AdjustableLog extends Log {
+  level: string;
+}
+
 /** @param to standard error unless a test reads it; written synchronously, so that a crash loses nothing */
 export function createLog(
   level: LogLevel,
   node: string,
   to: DestinationStream = pino.destination({ dest: 2, sync: true }),
-): Log {
+): AdjustableLog {
   return pino(
     {
       level,

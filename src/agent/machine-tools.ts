@@ -78,9 +78,15 @@ const CURES: Readonly<Record<OpenErrorCode, string>> = {
   system: "correct what it names",
 };
 
+/** A starter that is root opens the device and leaves its number here (docker/start). */
+function deviceFromStarter(): { readonly deviceFd?: number } {
+  const given = process.env["WEFT_TUN_FD"] ?? "";
+  return /^\d{1,4}$/.test(given) ? { deviceFd: Number(given) } : {};
+}
+
 function openEngine(request: EngineRequest): OpenedEngine {
   try {
-    const tap = { ...request.tap, persistent: true };
+    const tap = { ...request.tap, ...deviceFromStarter(), persistent: true };
     const engine = openNativeEngine({
       sockets: request.sockets,
       tap,

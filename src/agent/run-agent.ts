@@ -1,13 +1,16 @@
 /** The agent as a process: real engine, real node, sockets, signals, exit code. */
 
+import { notifyService } from "../io/service-notify.ts";
 import { Agent, type AgentEnd, type AgentTools } from "./agent.ts";
 import { controlAnswers, httpPages } from "./agent-requests.ts";
 import type { Config } from "./config.ts";
 import { ControlServer } from "./control-server.ts";
 import { EXIT, type ExitCode, messageOf, WeftError } from "./errors.ts";
 import { HttpServer } from "./http-server.ts";
+import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import { socketPath } from "./paths.ts";
+import { type Env, socketPath } from "./paths.ts";
+import { Service } from "./service.ts";
 
 /** What a starter that waits is told, over the process's own channel. */
 export type StartReport =
@@ -19,11 +22,15 @@ export interface AgentHost {
   readonly report: (told: StartReport) => void;
   /** Aborted by SIGTERM or SIGINT, with the signal's name as reason. */
   readonly interrupted: AbortSignal;
+  /** Of the process: a service manager leaves its socket there. */
+  readonly env: Env;
+  /** The sources of the configuration read again. @throws WeftError */
+  readonly reread: () => Config;
 }
 
 /**
  * Runs until the agent is stopped. SIGTERM ends with 0, SIGINT with 130; a second signal does not
- * wait for goodbyes. SIGHUP looks the bootstrap names up again.
+ * wait for goodbyes. SIGHUP reads the configuration again and looks the bootstrap names up.
  *
  * @throws WeftError when it cannot start
  */
@@ -55,7 +62,10 @@ export async function runAgent(
     throw error;
   }
   agent.run();
-  followSignals(agent, host.interrupted);
+  const service = createService(agent, host.env);
+  followSignals(agent, host.interrupted, service);
+  process.on("SIGHUP", () => reload(agent, tools.log, host, service));
+  service.start();
   const socket = socketPath(config.runDir, config.name);
   tools.log.info(
     { socket, version: tools.version, interface: config.interfaceName },
@@ -63,6 +73,7 @@ export async function runAgent(
   );
   host.report({ kind: "listening", socket });
   const end = await agent.finished;
+  service.close();
   http.close();
   control.close();
   return exitCodeOf(end, tools, host.interrupted.reason === "SIGINT");
@@ -82,14 +93,38 @@ function exitCodeOf(end: AgentEnd, tools: AgentTools, interrupted: boolean): Exi
 }
 
 /** @param interrupted aborted with the signal's name as reason; it may have come before the agent ran */
-function followSignals(agent: Agent, interrupted: AbortSignal): void {
+function followSignals(agent: Agent, interrupted: AbortSignal, service: Service): void {
   const stop = (): void => {
+    service.stopping();
     agent.stop();
     setImmediate(exitAtNextSignal);
   };
   if (interrupted.aborted) setImmediate(stop);
   else interrupted.addEventListener("abort", stop, { once: true });
-  process.on("SIGHUP", () => void agent.lookUpNames());
+}
+
+function createService(agent: Agent, env: Env): Service {
+  return new Service({
+    env,
+    pid: process.pid,
+    status: () => agent.status(),
+    send: notifyService,
+    monotonicUs: () => process.hrtime.bigint() / 1_000n,
+  });
+}
+
+function reload(agent: Agent, log: Log, host: AgentHost, service: Service): void {
+  service.reloading();
+  try {
+    const { taken, waiting } = agent.reload(host.reread());
+    log.info({ taken, waiting }, "configuration reloaded");
+    if (waiting.length > 0) log.warn({ keys: waiting }, "changes wait for a restart");
+  } catch (error) {
+    if (!(error instanceof WeftError)) throw error;
+    log.error({ why: error.message }, "configuration not reloaded");
+    agent.refuseReload(error.message);
+  }
+  service.reloaded();
 }
 
 /** Registered after the first signal was delivered, else that one would count twice. */

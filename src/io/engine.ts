@@ -44,6 +44,8 @@ export interface TapDeviceOptions {
   /** Who may open a persistent interface later. */
   readonly ownerUid?: number;
   readonly mac?: Mac;
+  /** /dev/net/tun, opened by a starter with more rights than ours; the addon takes it over. */
+  readonly deviceFd?: number;
   /** Set the interface up once everything else succeeded. */
   readonly up?: boolean;
 }
@@ -143,6 +145,8 @@ export interface Addon {
   open(request: AeadRequest): Uint8Array | undefined;
   mac1(request: { readonly key: Uint8Array; readonly bytes: Uint8Array }): Uint8Array;
   boottimeMs(): number;
+  /** One datagram to a Unix socket, a path or `@name`; 0 or -errno. */
+  notifyService(request: { readonly socket: string; readonly text: string }): number;
   /** Two connected descriptors that keep packet borders: a TAP that needs no privilege. */
   framePair(): [number, number];
 }

@@ -2,7 +2,7 @@
 import { deepStrictEqual as deepEqual, throws } from "node:assert";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, openSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { openNativeEngine } from "../../src/io/engine.ts";
@@ -129,4 +129,16 @@ function checkTap(): void {
   // what was refused has changed nothing
   deepEqual(readFileSync("/sys/class/net/weftest/carrier", "ascii").trim(), "1");
   tap.close();
+  checkStarter();
+}
+
+/** A starter with more rights opened the device: the addon takes its descriptor over. */
+function checkStarter(): void {
+  const deviceFd = openSync("/dev/net/tun", "r+");
+  const tap = Tap.open({ name: "weftest", deviceFd });
+  deepEqual(readlinkSync(`/proc/self/fd/${deviceFd}`), "/dev/net/tun");
+  deepEqual(existsSync("/sys/class/net/weftest"), true);
+  tap.close();
+  deepEqual(existsSync("/sys/class/net/weftest"), false);
+  throws(() => Tap.open({ name: "weftest", deviceFd: 999 }), /EBADF|Bad file descriptor/);
 }

@@ -261,7 +261,7 @@ export class FakeMachine {
     return {
       suite,
       rng: new SeededRng(1),
-      log: { debug: log, info: log, warn: log, error: log },
+      log: { level: "info", debug: log, info: log, warn: log, error: log },
       version: "9.9.9",
       hasAes: true,
       hasIpv6: false,

@@ -2,7 +2,7 @@
 
 import { setFlagsFromString } from "node:v8";
 import type { Argv } from "yargs";
-import type { AgentStatus } from "../../agent/agent-status.ts";
+import { type AgentStatus, isReady } from "../../agent/agent-status.ts";
 import { type Config, loadConfig } from "../../agent/config.ts";
 import { EXIT, type ExitCode, WeftError } from "../../agent/errors.ts";
 import { socketPath } from "../../agent/paths.ts";
@@ -21,7 +21,6 @@ import { createProgress } from "../progress.ts";
 import { pause, refuseInterrupted } from "../repeat.ts";
 import { spawnAgent } from "../spawn-agent.ts";
 import { healthText } from "../status-block.ts";
-import { isOnline } from "./wait.ts";
 
 const POLL_MS = 100;
 const DEFAULT_TIMEOUT_S = 30;
@@ -37,7 +36,10 @@ export const upCommand: Command = {
   async run(context) {
     const selection = selectNetwork(context.terminal, context.args, textArg(context, "network"));
     const config = loadConfig(configSources(context.terminal, context.args, selection));
-    if (flagArg(context, "foreground")) return runHere(context, config);
+    if (flagArg(context, "foreground"))
+      return runHere(context, config, () =>
+        loadConfig(configSources(context.terminal, context.args, selection)),
+      );
     return startAndWait(context, selection, config, (status) =>
       invitationText(context, selection, config, status),
     );
@@ -52,14 +54,23 @@ export function addWaitOption<T>(yargs: Argv<T>) {
 }
 
 /** Loaded only here: the engine's addon is not needed to ask a running agent. */
-async function runHere(context: CommandContext, config: Config): Promise<ExitCode> {
+async function runHere(
+  context: CommandContext,
+  config: Config,
+  reread: () => Config,
+): Promise<ExitCode> {
   // Before most of the code is loaded. An idle agent keeps 16 MB less; packets never pass through here.
   setFlagsFromString("--optimize-for-size");
   const { runAgent } = await import("../../agent/run-agent.ts");
   const { machineTools } = await import("../../agent/machine-tools.ts");
   const { reportToParent } = await import("../spawn-agent.ts");
   try {
-    const host = { report: reportToParent, interrupted: context.terminal.interrupted };
+    const host = {
+      report: reportToParent,
+      interrupted: context.terminal.interrupted,
+      env: context.terminal.env,
+      reread,
+    };
     return await runAgent(config, await machineTools(config), host);
   } catch (error) {
     if (error instanceof WeftError)
@@ -86,7 +97,7 @@ export async function startAndWait(
     refuseInterrupted(context.terminal.interrupted);
     const status = await askStatus(socket);
     progress.say(status.state);
-    if (isUp(status)) return finish(context, status, afterwards(status));
+    if (isReady(status)) return finish(context, status, afterwards(status));
     if (performance.now() >= until) throw new WeftError("no-lease-yet", waitedText(status));
     await pause(POLL_MS, context.terminal.interrupted);
   }
@@ -100,11 +111,6 @@ async function isRunning(socket: string): Promise<boolean> {
     if (error instanceof WeftError && error.code === "agent-not-running") return false;
     throw error;
   }
-}
-
-/** In dhcp mode the address comes when the host's own client asks for it. */
-function isUp(status: AgentStatus): boolean {
-  return isOnline(status) && (status.lease !== undefined || status.addressMode === "dhcp");
 }
 
 function finish(context: CommandContext, status: AgentStatus, afterwards: string): ExitCode {

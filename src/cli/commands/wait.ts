@@ -42,7 +42,7 @@ export const waitCommand: Command = {
   },
 };
 
-export function isOnline(status: AgentStatus): boolean {
+function isOnline(status: AgentStatus): boolean {
   return status.state === "online" || status.state === "degraded";
 }
 
