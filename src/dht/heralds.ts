@@ -4,7 +4,8 @@
  *
  *      question of round r --> noted --HERALD_MS--> forgotten
  *                                \--question of a later round--> noted anew
- *      question of an earlier round --> ignored: a repetition that came late
+ *      question of an earlier round --> ignored: a repetition that came late, also behind one
+ *                                       that was no news
  */
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
@@ -14,9 +15,15 @@ import { replicasOf, sameSet } from "./replica-set.ts";
 export const HERALD_MS = 3_000;
 /** The eight neighbours, and as many who join at one place of the ring at one time. */
 const MAX_HERALDS = 16;
+/** Whose last round is remembered: heralds and those who see the same; the oldest makes room. */
+const MAX_ASKERS = 32;
 
 interface Herald {
   readonly members: readonly RingAddress[];
+  readonly until: Millis;
+}
+
+interface Asker {
   /** u32 that counts up, modulo 2^32. */
   readonly round: number;
   readonly until: Millis;
@@ -24,6 +31,8 @@ interface Herald {
 
 export class Heralds {
   readonly #byPeer = new Map<RingAddress, Herald>();
+  /** Oldest first. */
+  readonly #askers = new Map<RingAddress, Asker>();
 
   /** @param own this node's members: a peer that sees the same has nothing to herald */
   note(
@@ -37,11 +46,12 @@ export class Heralds {
   ): void {
     this.#expire(now);
     const { requester, request: round, members } = question;
-    const known = this.#byPeer.get(requester);
-    if (known !== undefined && isEarlier(round, known.round)) return;
-    this.#byPeer.delete(requester);
-    if (known === undefined && (sameSet(members, own) || this.#byPeer.size >= MAX_HERALDS)) return;
-    this.#byPeer.set(requester, { members, round, until: now + HERALD_MS });
+    const before = this.#askers.get(requester);
+    if (before !== undefined && isEarlier(round, before.round)) return;
+    this.#remember(requester, { round, until: now + HERALD_MS });
+    const wasHerald = this.#byPeer.delete(requester);
+    if (!wasHerald && (sameSet(members, own) || this.#byPeer.size >= MAX_HERALDS)) return;
+    this.#byPeer.set(requester, { members, until: now + HERALD_MS });
   }
 
   peers(now: Millis): readonly RingAddress[] {
@@ -58,8 +68,16 @@ export class Heralds {
     return false;
   }
 
+  #remember(peer: RingAddress, asker: Asker): void {
+    this.#askers.delete(peer);
+    const [oldest] = this.#askers.keys();
+    if (this.#askers.size >= MAX_ASKERS && oldest !== undefined) this.#askers.delete(oldest);
+    this.#askers.set(peer, asker);
+  }
+
   #expire(now: Millis): void {
     for (const [peer, { until }] of this.#byPeer) if (until <= now) this.#byPeer.delete(peer);
+    for (const [peer, { until }] of this.#askers) if (until <= now) this.#askers.delete(peer);
   }
 }
 

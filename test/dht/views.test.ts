@@ -176,6 +176,20 @@ describe("a replica that does not know its range", () => {
     expect(world.now - startedAt).toBeLessThan(500);
   });
 
+  it("takes no late question for news behind one that was none", () => {
+    const world = World.ring(6, { seed: 4 });
+    const [key = 0n] = fill(world, 1, new SeededRng(4)).map((record) => record.key);
+    const [, asker] = byNearness(world, key) as [Host, Host];
+    for (const host of world.alive()) {
+      if (host === asker) continue;
+      world.dht(host, question(asker, 900_001, world.hosts));
+      world.dht(host, question(asker, 900_000, world.hosts.slice(0, 5)));
+    }
+    const startedAt = world.now;
+    expect(world.get(asker, key).status).toBe("found");
+    expect(world.now - startedAt).toBeLessThan(500);
+  });
+
   it("tells those it no longer sees as neighbours, so that they speak again at once", () => {
     const world = World.ring(14, { seed: 2 });
     const records = fill(world, 8, new SeededRng(2));
