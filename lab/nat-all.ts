@@ -1,7 +1,7 @@
 /**
  * `npm run test:nat`: every pair, several times, as a table; `--only WORD` plays the pairs with that word,
- * `--some` those of `npm test`, `--extra YAML` adds keys to the cluster file. Ends with status 1 when any
- * run was not as theory says.
+ * `--some` those of `npm test`, `--extra YAML` adds keys to the cluster file, `--aggressive` has ports
+ * guessed. Ends with status 1 when any run was not as theory says.
  */
 import { parseArgs } from "node:util";
 import { allPairs, SOME_PAIRS } from "./nat-pairs.ts";
@@ -24,6 +24,7 @@ async function main(): Promise<void> {
       only: { type: "string", default: "" },
       some: { type: "boolean", default: false },
       extra: { type: "string", default: "" },
+      aggressive: { type: "boolean", default: false },
     },
   });
   const pairs = (values.some ? SOME_PAIRS : allPairs()).filter((pair) =>
@@ -32,9 +33,7 @@ async function main(): Promise<void> {
   const started = performance.now();
   const [labs, starts] = [new Gate(Number(values.labs)), new Gate(1)];
   const rows = await Promise.all(
-    pairs.map((pair) =>
-      playPair(pair, { runs: Number(values.runs), labs, starts, extra: values.extra }),
-    ),
+    pairs.map((pair) => playPair(pair, { ...values, runs: Number(values.runs), labs, starts })),
   );
   const bad = rows.filter(({ faults }) => faults.length > 0);
   const minutes = ((performance.now() - started) / 60_000).toFixed(1);
@@ -50,17 +49,21 @@ interface Play {
   readonly labs: Gate;
   readonly starts: Gate;
   readonly extra: string;
+  readonly aggressive: boolean;
 }
 
-async function playPair(pair: PairKinds, { runs, labs, starts, extra }: Play): Promise<Row> {
-  const expected = expectedPath(pair);
+async function playPair(pair: PairKinds, play: Play): Promise<Row> {
+  const { runs, labs, starts, aggressive } = play;
+  const expected = expectedPath(pair, aggressive);
+  const extra = `${play.extra}\n${aggressive ? "traversal: aggressive" : ""}`;
+  const options = { extra, isProbed: aggressive, limitMs: expected.withinMs };
   const texts: string[] = [];
   const faults: string[] = [];
   for (let i = 0; i < runs; i++) {
     try {
-      const run = await labs.pass(() => runPair(pair, { extra }, starts));
+      const run = await labs.pass(() => runPair(pair, options, starts));
       texts.push(runText(run));
-      faults.push(...faultsOf(run, expected.path));
+      faults.push(...faultsOf(run, expected));
     } catch (error) {
       texts.push("failed");
       faults.push((error as Error).message.split("\n")[0] ?? "");

@@ -8,9 +8,13 @@ export type Mapping = "endpoint-independent" | "address" | "address-and-port";
 /** Who may send in: anybody, an address that was sent to, an endpoint that was sent to. */
 export type Filtering = "endpoint-independent" | "address" | "address-and-port";
 
+/** Where each destination has a port of its own: the next one in order, or any. */
+export type Ports = "in sequence" | "at random";
+
 export interface NatBehaviour {
   readonly mapping: Mapping;
   readonly filtering: Filtering;
+  readonly ports?: Ports;
 }
 
 const EI = "endpoint-independent";
@@ -23,9 +27,9 @@ export const NAT_BEHAVIOURS = {
   portrestricted: { mapping: EI, filtering: AP },
   address_dependent: { mapping: "address", filtering: AP },
   /** Outside ports at random. */
-  symmetric: { mapping: AP, filtering: AP },
+  symmetric: { mapping: AP, filtering: AP, ports: "at random" },
   /** Outside ports one after the other. */
-  symmetric_sequential: { mapping: AP, filtering: AP },
+  symmetric_sequential: { mapping: AP, filtering: AP, ports: "in sequence" },
   /** Everything that comes in goes to the one machine inside. */
   one_to_one: { mapping: EI, filtering: EI },
   /** Only TCP to ports 80 and 443 gets out: what UDP would meet does not matter. */

@@ -16,13 +16,13 @@ const SHARED: readonly string[] = ["lan", "carrier", "carrier-hairpin"] satisfie
 
 async function main(): Promise<void> {
   const { kinds, options, runs } = readWords();
-  const verdict = expectedPath(kinds);
+  const verdict = expectedPath(kinds, options.isProbed);
   console.log(`${pairText(kinds)}: theory says ${verdict.path} (${verdict.because})`);
   let failed = 0;
   for (let i = 1; i <= runs; i++) {
     const run = await runPair(kinds, options);
     for (const row of rowsOf(run)) console.log(row);
-    const faults = faultsOf(run, verdict.path);
+    const faults = faultsOf(run, verdict);
     if (faults.length > 0) failed++;
     const word = faults.length === 0 ? "as it should be" : faults.join("; ");
     console.log(`run ${i}: ${runText(run)}: ${word}`);
@@ -80,6 +80,7 @@ function readWords(): { kinds: PairKinds; options: RunOptions; runs: number } {
     extra: `${mode}${values.extra.replaceAll("\\n", "\n")}`,
     limitMs: Number(values.seconds) * 1000,
     isWhole: true,
+    isProbed: traversal === "aggressive",
     ...(logs === undefined ? {} : { logs }),
   };
   const kinds = shared === undefined ? { a, b } : { a, b, shared };

@@ -12,6 +12,7 @@ import { addIpv6, makePair, type PairKinds, type Place } from "./nat-place.ts";
 import type { PathClass } from "./nat-theory.ts";
 import { addDelay, type CableEnd } from "./path-delay.ts";
 import { addFaults, type Faults } from "./path-faults.ts";
+import { type ProbeCount, ProbeWatch, type Wire } from "./probe-watch.ts";
 import { eventually, type Running } from "./shell.ts";
 
 export interface RunOptions {
@@ -28,6 +29,8 @@ export interface RunOptions {
   readonly limitMs?: number;
   /** Watches the whole time, also after the path is settled. */
   readonly isWhole?: boolean;
+  /** Every packet that one end sends straight to the other is counted beyond its NAT. */
+  readonly isProbed?: boolean;
   /** The agents' logs are written here. */
   readonly logs?: string;
 }
@@ -55,7 +58,9 @@ export interface PairRun {
   readonly sent: number;
   readonly answered: number;
   /** Datagrams to others than the member while the path was not direct: the busiest second, and all. */
-  readonly probes: { readonly perSecond: number; readonly total: number };
+  readonly probes: ProbeCount;
+  /** With `isProbed`: of the busier end in its busiest second, and of both in all. */
+  readonly wire: ProbeCount | undefined;
 }
 
 const LIMIT_MS = 10_000;
@@ -114,6 +119,7 @@ class Pair {
   readonly #b: Agent;
   readonly #meter: PairMeter;
   readonly #options: RunOptions;
+  readonly #watches: readonly ProbeWatch[];
   readonly #samples: Sample[] = [];
   #leaseMs = 0;
   #ping: Running | undefined;
@@ -121,11 +127,12 @@ class Pair {
 
   private constructor(
     agents: readonly [Agent, Agent, Agent],
-    meter: PairMeter,
+    eyes: { readonly meter: PairMeter; readonly watches: readonly ProbeWatch[] },
     options: RunOptions,
   ) {
     [this.#member, this.#a, this.#b] = agents;
-    this.#meter = meter;
+    this.#meter = eyes.meter;
+    this.#watches = eyes.watches;
     this.#options = options;
   }
 
@@ -138,10 +145,12 @@ class Pair {
     if (delayMs > 0) await delayBetween(lab, a, b, delayMs);
     if (options.faults !== undefined) await addFaults(lab, outermost(a).machine, options.faults);
     const meter = await PairMeter.create(lab, member, [a.site, b.site]);
+    const wires = options.isProbed === true ? [wire(a, b), wire(b, a)] : [];
+    const watches = await Promise.all(wires.map((one) => ProbeWatch.start(one)));
     const file = join(lab.folder, "pair.yaml");
     writeClusterFile(file, [`${member.ip}:7117`, `"[${member.ip6}]:7117"`], options.extra);
     const agents = [member, a.site, b.site].map((site) => new Agent(site, file));
-    return new Pair(agents as [Agent, Agent, Agent], meter, options);
+    return new Pair(agents as [Agent, Agent, Agent], { meter, watches }, options);
   }
 
   /** Until the first ping is answered, or will not be. */
@@ -171,7 +180,8 @@ class Pair {
     }
     await this.#ping?.stop("SIGINT");
     this.#writeLogs();
-    return this.#report();
+    const counts = await Promise.all(this.#watches.map((watch) => watch.end()));
+    return this.#report(counts);
   }
 
   async #sample(before: Counts): Promise<Counts> {
@@ -199,7 +209,7 @@ class Pair {
     return this.#samples.length - 1 - others;
   }
 
-  #report(): PairRun {
+  #report(counts: readonly ProbeCount[]): PairRun {
     const output = this.#ping?.output ?? "";
     const first = /^\[([\d.]+)\] \d+ bytes from/m.exec(output)?.[1];
     const settled = (["direct", "relay"] as const).find((path) => this.#settledSince(path) > 0);
@@ -215,10 +225,11 @@ class Pair {
       sent: Number(sent),
       answered: Number(answered),
       probes: this.#probes(),
+      wire: counts.length === 0 ? undefined : together(counts),
     };
   }
 
-  #probes(): { perSecond: number; total: number } {
+  #probes(): ProbeCount {
     const searching = this.#samples.filter(({ path }) => path !== "direct");
     const perSite = [
       searching.map(({ counts }) => counts.sentByA),
@@ -238,6 +249,18 @@ class Pair {
       writeFileSync(join(logs, `${agent.name}.log`), agent.log);
     }
   }
+}
+
+function together(counts: readonly ProbeCount[]): ProbeCount {
+  return {
+    perSecond: Math.max(...counts.map(({ perSecond }) => perSecond)),
+    total: counts.reduce((sum, { total }) => sum + total, 0),
+  };
+}
+
+function wire(from: Place, to: Place): Wire {
+  const ip = (place: Place) => outermost(place).machine.ip;
+  return { ...outermost(from), from: ip(from), to: ip(to) };
 }
 
 function pathOf({ viaPublic, direct }: Counts): Sample["path"] {

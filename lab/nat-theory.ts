@@ -7,12 +7,26 @@ import type { PairKinds, PlaceKind } from "./nat-place.ts";
 
 export type PathClass = "direct" | "relay";
 
+/** Issued to people as the bounds of a fresh start; the second for pairs whose ports must be guessed. */
+export const SETTLED_MS = 10_000;
+export const GUESSED_MS = 40_000;
+
 export interface Verdict {
   readonly path: PathClass;
   readonly because: string;
+  /** A direct path takes no longer. */
+  readonly withinMs: number;
 }
 
-export function expectedPath({ a, b, shared }: PairKinds): Verdict {
+/** @param isAggressive both sites guess ports (`traversal: aggressive`) */
+export function expectedPath(kinds: PairKinds, isAggressive = false): Verdict {
+  const { path, because } = pathOf(kinds);
+  const isGuessed = isAggressive && path === "relay" && meetsByGuess(kinds);
+  if (isGuessed) return { path: "direct", because: `${because}, guessed`, withinMs: GUESSED_MS };
+  return { path, because, withinMs: SETTLED_MS };
+}
+
+function pathOf({ a, b, shared }: PairKinds): Omit<Verdict, "withinMs"> {
   // Frames on one LAN pass no NAT; a router that blocks UDP blocks it on its outside only.
   if (shared === "lan") return { path: "direct", because: "one LAN" };
   const families = commonFamily(a, b);
@@ -24,6 +38,19 @@ export function expectedPath({ a, b, shared }: PairKinds): Verdict {
   const path = punches(behaviourOf(a), behaviourOf(b)) ? "direct" : "relay";
   const because = `${describe(behaviourOf(a))} against ${describe(behaviourOf(b))}`;
   return { path, because };
+}
+
+/**
+ * Ports in sequence can be foretold, so that two such NATs are as good as two that keep one port; random
+ * ones are found by trying many, if the other end always sends from one.
+ */
+function meetsByGuess({ a, b, shared }: PairKinds): boolean {
+  if (shared !== undefined || [a, b].includes("udp_blocked") || !commonFamily(a, b)) return false;
+  const [one, other] = [behaviourOf(a), behaviourOf(b)];
+  const isOne = ({ mapping }: NatBehaviour) => mapping === "endpoint-independent";
+  const isTold = (nat: NatBehaviour) => isOne(nat) || nat.ports === "in sequence";
+  if (isTold(one) && isTold(other)) return true;
+  return (isOne(one) && other.ports === "at random") || (isOne(other) && one.ports === "at random");
 }
 
 function commonFamily(a: PlaceKind, b: PlaceKind): boolean {

@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { Cipher } from "../base/engine.ts";
 import { type Ip, isIpv6, parseIp, parseSubnet, type Subnet } from "../base/net.ts";
 import type { RelayPolicy } from "../link/relay-policy.ts";
+import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
 import { parseBootstrapEntry } from "./bootstrap-entry.ts";
 import { durationText, parseDuration } from "./duration.ts";
@@ -194,6 +195,7 @@ const nodeFields = {
   metrics: scalar(parseMetrics).optional(),
   log: oneOf<LogLevel>("silent", "error", "warn", "info", "debug", "trace").optional(),
   relay: scalar(parseRelayText).optional(),
+  traversal: oneOf<TraversalMode>("off", "standard", "aggressive").optional(),
   stun: oneOf<StunMode>("members", "anyone", "off").optional(),
   stun_servers: list(MAX_STUN_SERVERS, (text) => parseHostPort(text, STUN_PORT)).optional(),
   stream: scalar(parseStream).optional(),
@@ -311,6 +313,12 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     shared: false,
     meaning:
       "what this node relays for others: off, members, or limit RATE for each, with total RATE for all",
+  },
+  traversal: {
+    fallback: "standard",
+    shared: false,
+    meaning:
+      "how hard NATs are worked on before a relay has to do: off, standard, aggressive (guesses ports)",
   },
   stun: {
     fallback: "members",

@@ -16,6 +16,7 @@ import {
   subnetText,
 } from "../base/net.ts";
 import { DEFAULT_RELAY_POLICY, type RelayPolicy } from "../link/relay-policy.ts";
+import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { BootstrapEntry } from "./bootstrap-entry.ts";
 import {
@@ -80,6 +81,7 @@ export interface Config {
   readonly claims: readonly Claim[];
   readonly cipher: "auto" | Cipher;
   readonly relay: RelayPolicy;
+  readonly traversal: TraversalMode;
   readonly stun: StunMode;
   readonly stunServers: readonly HostPort[];
   readonly stream: StreamPort;
@@ -280,6 +282,7 @@ class Merge {
       claims,
       cipher: values.cipher ?? "auto",
       relay: values.relay ?? DEFAULT_RELAY_POLICY,
+      traversal: values.traversal ?? "standard",
       stun: values.stun ?? "members",
       stunServers: values.stun_servers ?? [],
       stream: values.stream ?? "auto",

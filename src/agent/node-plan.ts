@@ -88,6 +88,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     sockets: facts.bound.map((endpoint) => familyOf(endpoint.ip)),
     bound: facts.bound,
     relay: config.relay,
+    traversal: config.traversal,
     stun: config.stun,
     ...streamsOf(config),
     hasAes: config.cipher === "auto" ? facts.hasAes : config.cipher === "aes256gcm",

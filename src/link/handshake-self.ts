@@ -21,6 +21,7 @@ import {
 } from "../wire/handshake-payload.ts";
 import { MINOR_VERSION } from "../wire/message-type.ts";
 import { CAPABILITY_NO_RELAY, type RelayPolicy } from "./relay-policy.ts";
+import { CAPABILITY_AGGRESSIVE, type TraversalMode } from "./traversal-mode.ts";
 
 /** How a handshake message travels. */
 export type Channel =
@@ -73,6 +74,8 @@ export interface SelfOptions {
   readonly hasAes: boolean;
   /** What this node relays for others; default: DEFAULT_RELAY_POLICY. */
   readonly relay?: RelayPolicy;
+  /** How hard NATs are worked on; default: standard. */
+  readonly traversal?: TraversalMode;
 }
 
 /** Where we may be found as of now: changes with every link. */
@@ -125,7 +128,7 @@ export class HandshakeSelf {
     const { endpoints: candidates, relays } = this.#own.whereabouts();
     return emitHandshakePayload({
       minorVersion: MINOR_VERSION,
-      capabilities: this.options.relay?.kind === "off" ? CAPABILITY_NO_RELAY : 0,
+      capabilities: capabilitiesOf(this.options),
       revocation: 0,
       digest,
       boot,
@@ -159,4 +162,9 @@ export class HandshakeSelf {
   sessionKeys(noise: NoiseHandshake, initiator: boolean): SessionKeys {
     return deriveSession(this.options.suite, noise.split(), initiator);
   }
+}
+
+function capabilitiesOf({ relay, traversal }: SelfOptions): number {
+  const noRelay = relay?.kind === "off" ? CAPABILITY_NO_RELAY : 0;
+  return noRelay | (traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0);
 }

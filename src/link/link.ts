@@ -20,19 +20,13 @@ import type {
   Upcall,
 } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
-import { type NatReport, sameNat } from "../base/nat.ts";
+import type { NatReport } from "../base/nat.ts";
 import type { Endpoint, IpFamily } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
-import { emitControl } from "../wire/control.ts";
-import {
-  emitLinkMessage,
-  type LinkMessage,
-  type PeerNat,
-  parseLinkMessage,
-} from "../wire/link-messages.ts";
+import { emitLinkMessage, type LinkMessage, parseLinkMessage } from "../wire/link-messages.ts";
 import { FIRST_UPPER_MESSAGE } from "../wire/message-type.ts";
 import {
   ControlTransport,
@@ -40,7 +34,9 @@ import {
   type TransportOutput,
 } from "./control-transport.ts";
 import type { DropCounters } from "./drop-counters.ts";
+import { emitGoodbye } from "./goodbye.ts";
 import type { HandshakeResult } from "./handshake-self.ts";
+import { LinkNats } from "./link-nats.ts";
 import type { LinkOutput } from "./link-output.ts";
 import type { LinkRole, LinkView, PeerInfo } from "./link-types.ts";
 import { MAX_RELAY_PATHS } from "./path-table.ts";
@@ -83,6 +79,7 @@ export class Link {
   readonly paths: Paths;
   relayHints: readonly RingAddress[];
   traffic: SessionTraffic | undefined;
+  readonly nats = new LinkNats();
   /** When the last handshake ended. */
   keyedAt: Millis;
   readonly #out = new Outbox<LinkOutput>();
@@ -93,8 +90,6 @@ export class Link {
   readonly #openedAt: Millis;
   #role: LinkRole;
   #peerTag: number | undefined;
-  #peerNat: PeerNat | undefined;
-  #toldNat: NatReport | undefined;
   /** The engine has keys it may seal with. */
   #canSeal = false;
   /** The peer sealed something for us: it has the last message of the handshake. */
@@ -152,7 +147,7 @@ export class Link {
       lastHeardAt: this.#lastHeardAt,
       traffic: this.traffic,
       cipher: this.#rekeying.cipher,
-      nat: this.#peerNat,
+      nat: this.nats.peer,
       candidates: () => this.paths.candidateReports(),
     };
   }
@@ -293,6 +288,12 @@ export class Link {
     this.#drainPaths(now);
   }
 
+  /** One probe that the peer may hear there, or nobody. */
+  probeOnce(now: Millis, socket: SocketIndex, endpoint: Endpoint): void {
+    this.paths.probeOnce(now, socket, endpoint);
+    this.#drainPaths(now);
+  }
+
   /** Asks the peer where it sees `socket`. @returns whether it can be asked */
   askAbout(now: Millis, socket: SocketIndex): boolean {
     const isAsked = this.paths.askAbout(now, socket);
@@ -311,8 +312,7 @@ export class Link {
   /** Once for each change of it; a peer that knows what both NATs do need not try what cannot work. */
   tellNat(now: Millis, nat: NatReport): void {
     const { mapping, filtering, allocation, step = 0 } = nat;
-    if (this.#toldNat !== undefined ? sameNat(this.#toldNat, nat) : mapping === "unknown") return;
-    this.#toldNat = nat;
+    if (!this.nats.tell(now, nat)) return;
     this.sendLink(now, { type: "nat", mapping, filtering, allocation, step });
   }
 
@@ -338,9 +338,7 @@ export class Link {
     this.#transport.abandon();
     this.#drainTransport();
     if (tellPeer && this.#canSeal && this.paths.view().kind !== "none") {
-      const goodbye = { type: "goodbye", tag: this.id, reason: asciiOf(reason) } as const;
-      const body = emitLinkMessage(goodbye);
-      const bytes = emitControl({ form: "datagram", body });
+      const bytes = emitGoodbye(this.id, reason);
       // Unacknowledged: a second copy is cheaper than a peer that waits for its probes.
       for (let i = 0; i < 2; i++) this.#engine({ op: "control", session: this.id, bytes });
     }
@@ -377,8 +375,7 @@ export class Link {
         this.#out.push({ kind: "told", answer: message.answer });
         return;
       case "nat":
-        this.#peerNat = message;
-        return;
+        return this.nats.learn(now, message);
       case "goodbye":
         if (this.#peerTag !== undefined && this.#peerTag !== message.tag) return;
         this.#out.push({ kind: "ended", reason: `peer: ${message.reason}` });
@@ -419,7 +416,7 @@ export class Link {
     const before = this.#peerTag;
     this.#peerTag = tag;
     if (before === undefined || before === tag) return;
-    this.#toldNat = undefined;
+    this.nats.forgetTold();
     this.#transport.abandon();
     this.#drainTransport();
     this.#out.push({ kind: "reopened" });
@@ -585,9 +582,4 @@ export class Link {
 
 function periodOf(role: LinkRole): Millis {
   return role === "near" ? NEAR_PERIOD_MS : FAR_PERIOD_MS;
-}
-
-/** What a goodbye may carry. */
-function asciiOf(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, "?").slice(0, 64);
 }

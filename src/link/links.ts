@@ -6,16 +6,13 @@
  *                                                      \--> relays (as origin, relay, target)
  */
 import type { DropReason } from "../base/drop-reason.ts";
-import type { EngineCommand, SessionId, SocketIndex, Upcall } from "../base/engine.ts";
+import type { EngineCommand, SocketIndex, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import { type NatReport, UNKNOWN_NAT } from "../base/nat.ts";
 import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
-import { MAX_CANDIDATES } from "../wire/handshake-payload.ts";
 import { DropCounters } from "./drop-counters.ts";
-import { ExtraSockets } from "./extra-sockets.ts";
 import type { ConnectRequest, FreshLinks } from "./handshake-initiator.ts";
 import {
   type Channel,
@@ -43,11 +40,11 @@ import {
 import type { LinksOptions } from "./links-options.ts";
 import { OwnCandidates, type Witness } from "./own-candidates.ts";
 import { peerInfo } from "./peer-info.ts";
-import { Puncher, type PuncherOutput, type PunchLinks } from "./puncher.ts";
 import { noteRefusedSize } from "./refused-size.ts";
 import { convictionOf, directLinksOf, relayHintsOf } from "./relay-choice.ts";
-import { type DirectLink, type DirectLinks, Relays } from "./relays.ts";
+import { type DirectLink, Relays } from "./relays.ts";
 import { isStream } from "./stream-sockets.ts";
+import { Traversal, type TraversalLinks } from "./traversal.ts";
 
 export type {
   ConnectTarget,
@@ -75,19 +72,17 @@ const RENEWAL_ENDPOINTS = 8;
 type Timer = "traffic" | "announce";
 
 export class Links
-  implements Machine<LinksInput, LinksOutput>, DirectLinks, FreshLinks, OwnWhereabouts, PunchLinks
+  implements Machine<LinksInput, LinksOutput>, FreshLinks, OwnWhereabouts, TraversalLinks
 {
   readonly #options: LinksOptions;
   readonly #out = new Outbox<LinksOutput>();
   readonly #drops = new DropCounters();
   readonly #links: LinkTable;
   readonly #self: HandshakeSelf;
-  readonly #own = new OwnCandidates();
-  #nat: NatReport = UNKNOWN_NAT;
+  readonly #own: OwnCandidates;
   readonly #handshakes: Handshakes;
   readonly #relays: Relays;
-  readonly #sockets: ExtraSockets<LinkId>;
-  readonly #puncher: Puncher;
+  readonly #traversal: Traversal;
   readonly #timers = new TimerTable<Timer>();
   #deadline: Millis = NEVER;
   #lastNow: Millis = Number.NEGATIVE_INFINITY;
@@ -103,12 +98,14 @@ export class Links
       drops: this.#drops,
       links: this,
     });
-    this.#sockets = new ExtraSockets(options.sockets.length);
-    this.#puncher = new Puncher({
-      sockets: this.#sockets,
+    const { traversal: mode = "standard" } = options;
+    this.#own = new OwnCandidates(mode !== "off");
+    this.#traversal = new Traversal({
+      mode,
+      rng: options.rng.fork("traversal"),
+      sockets: options.sockets,
       links: this,
       place: this.#own,
-      hasIpv4: options.sockets.includes(4),
     });
     const rng = options.rng.fork("relays");
     const { address: self, relay: policy } = options;
@@ -162,6 +159,10 @@ export class Links
     return link !== undefined && link.peer.boot === boot && now - link.keyedAt < FRESH_MS;
   }
 
+  use(link: LinkId): Link | undefined {
+    return this.#links.use(link);
+  }
+
   rttMs(link: LinkId): Millis | undefined {
     return this.#links.get(link)?.paths.rttMs;
   }
@@ -181,7 +182,7 @@ export class Links
       case "reflexive":
         return this.#noteReflexive(now, `stun ${input.socket}`, input);
       case "nat":
-        this.#nat = input;
+        this.#traversal.nat = input;
         return this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
       case "connect":
         return this.#connect(now, { to: input.to, role: input.role, isRenewal: false });
@@ -203,7 +204,7 @@ export class Links
   #timeout(now: Millis): void {
     this.#handshakes.timeout(now);
     this.#relays.timeout(now);
-    this.#puncher.timeout(now);
+    this.#traversal.timeout(now);
     for (const link of this.#links.useDue(now)) if (this.#links.has(link)) link.timeout(now);
     for (const timer of this.#timers.takeExpired(now)) {
       if (timer === "traffic") this.#wantsTraffic = true;
@@ -258,14 +259,14 @@ export class Links
       }
       case "control": {
         const from = upcall.from?.port === 0 ? undefined : upcall.from;
-        const isAside = this.#isForeign(upcall);
+        const isAside = this.#traversal.isForeign(upcall);
         return this.#links.use(upcall.session)?.receiveControl(now, { ...upcall, from, isAside });
       }
       case "keys-confirmed":
         return this.#links.use(upcall.session)?.keysConfirmed(now, upcall.receive);
       case "endpoint":
         if (upcall.from.port === 0) return this.#drops.count("bad-field");
-        if (this.#isForeign(upcall)) return;
+        if (this.#traversal.isForeign(upcall)) return;
         return this.#links.use(upcall.session)?.seenAt(now, upcall);
       case "size-refused":
         return noteRefusedSize(now, this.#links, upcall);
@@ -279,7 +280,7 @@ export class Links
       case "socket-failed":
       case "socket-closed":
         for (const link of this.#links.useAll()) link.paths.forgetSocket(now, upcall.socket);
-        return this.#sockets.lost(upcall.socket);
+        return this.#traversal.lost(upcall.socket);
       case "miss":
       case "frame":
       case "held":
@@ -288,12 +289,6 @@ export class Links
       case "listen-failed":
         return;
     }
-  }
-
-  /** A witness asks back at a port that was opened for another peer: it is no path to the witness. */
-  #isForeign({ socket, session }: { socket: SocketIndex; session: SessionId }): boolean {
-    const owner = this.#sockets.ownerOf(socket);
-    return owner !== undefined && owner !== session;
   }
 
   // sessions
@@ -362,7 +357,7 @@ export class Links
     this.#relays.linkLost(now, link.id, true);
     for (const { via, label } of link.paths.relays) this.#relays.release(via, label);
     link.end(reason, tellPeer);
-    this.#puncher.forget(link.id);
+    this.#traversal.forget(link.id);
     this.#drainLink(now, link);
     this.#out.push({ kind: "link-down", link: link.id, address: link.address, reason });
     this.#event(linkClosed(link.peer, reason));
@@ -376,7 +371,7 @@ export class Links
       isIdle = !this.#drainHandshakes(now);
       for (const link of this.#links.touched()) if (this.#drainLink(now, link)) isIdle = false;
       if (this.#drainRelays(now)) isIdle = false;
-      if (this.#drainPuncher(now)) isIdle = false;
+      if (this.#drainTraversal(now)) isIdle = false;
     }
     this.#links.settle();
     if (!this.#wantsTraffic) return;
@@ -443,11 +438,11 @@ export class Links
         this.#wantsTraffic = true;
         return;
       case "want-round":
-        return this.#puncher.call(now, link.id);
+        return this.#traversal.wantRound(now, link);
       case "told":
-        return this.#puncher.told(now, link.id, out.answer);
+        return this.#traversal.told(now, link, out.answer);
       case "socket-unused":
-        return this.#puncher.unused(link.id, out.socket);
+        return this.#traversal.unused(link.id, out.socket);
       case "ended":
         return this.#end(now, link, out.reason, false);
       case "observed":
@@ -484,46 +479,22 @@ export class Links
     return isBusy;
   }
 
-  #askWitnesses(now: Millis, ask: Extract<PuncherOutput, { kind: "ask" }>): number {
-    let asked = 0;
-    for (const { link: id } of this.directLinks()) {
-      if (asked === ask.count) break;
-      if (id !== ask.link && this.#links.use(id)?.askAbout(now, ask.socket)) asked++;
-    }
-    return asked;
-  }
-
-  #drainPuncher(now: Millis): boolean {
-    let isBusy = false;
-    for (let out = this.#puncher.poll(); out !== undefined; out = this.#puncher.poll()) {
-      isBusy = true;
-      switch (out.kind) {
-        case "engine":
-          this.#engine(out.command);
-          break;
-        case "ask":
-          this.#puncher.asked(now, out.link, this.#askWitnesses(now, out));
-          break;
-        case "tell": {
-          const { endpoints, relays } = this.whereabouts();
-          const all = [...out.first, ...endpoints].slice(0, MAX_CANDIDATES);
-          this.#links.use(out.link)?.announce(now, { endpoints: all, relays }, out.answer);
-          break;
-        }
-        case "start":
-          this.#links.use(out.link)?.startRound(now, out.socket);
-          break;
-      }
+  #drainTraversal(now: Millis): boolean {
+    const isBusy = this.#traversal.settle(now);
+    for (let out = this.#traversal.poll(); out !== undefined; out = this.#traversal.poll()) {
+      this.#engine(out);
     }
     return isBusy;
   }
 
   #moved(now: Millis, link: Link): void {
+    const path = link.paths.view();
+    if (path.kind === "direct" && !isStream(path.socket)) this.#traversal.found(link, path.socket);
     if (!link.isDirect) this.#relays.linkLost(now, link.id, false);
     // The first thing the peer hears by the relay: perhaps we moved, and it sends to where we were.
     if (link.paths.view().kind === "relay") link.announce(now, this.whereabouts(), false);
     this.#event(pathChanged(link.peer, link.paths.view()));
-    if (link.paths.view().kind !== "none") link.tellNat(now, this.#nat);
+    if (link.paths.view().kind !== "none") link.tellNat(now, this.#traversal.nat);
   }
 
   #reopen(now: Millis, link: Link): void {
@@ -531,7 +502,7 @@ export class Links
     this.#out.push({ kind: "link-down", link: id, address, reason: REOPENED });
     this.#out.push({ kind: "link-up", peer });
     link.sayPath();
-    link.tellNat(now, this.#nat);
+    link.tellNat(now, this.#traversal.nat);
   }
 
   #noteObserved(
@@ -542,8 +513,8 @@ export class Links
     const { socket, endpoint } = seen;
     // The address of a TCP connection is nobody's candidate.
     if (isStream(socket)) return;
-    if (this.#sockets.ownerOf(socket) !== undefined) {
-      return this.#puncher.observed(now, socket, endpoint);
+    if (this.#traversal.owns(socket)) {
+      return this.#traversal.observed(now, socket, endpoint);
     }
     this.#noteReflexive(now, witness, seen);
     this.#out.push(seen);
@@ -561,7 +532,7 @@ export class Links
   }
 
   #announceAll(now: Millis): void {
-    this.#links.announceAll(now, this.whereabouts(), this.#nat);
+    this.#links.announceAll(now, this.whereabouts(), this.#traversal.nat);
   }
 
   #sendHandshake(channel: Channel, bytes: Uint8Array): void {
@@ -589,7 +560,7 @@ export class Links
     return Math.min(
       this.#handshakes.deadline(),
       this.#relays.deadline(),
-      this.#puncher.deadline(),
+      this.#traversal.deadline(),
       this.#timers.deadline(),
       this.#links.deadline(),
     );

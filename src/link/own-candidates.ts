@@ -20,9 +20,14 @@ interface Sighting {
 }
 
 export class OwnCandidates {
+  readonly #mayPunch: boolean;
   #local: readonly Endpoint[] = [];
   /** The last word of each peer, longest silent first: whoever lies takes one place at most. */
   readonly #sightings = new Map<Witness, Sighting>();
+
+  constructor(mayPunch = true) {
+    this.#mayPunch = mayPunch;
+  }
 
   /** True when the addresses changed; the first ones are no change. */
   setLocal(endpoints: readonly Endpoint[]): boolean {
@@ -37,6 +42,10 @@ export class OwnCandidates {
   /** Whether some peer sees us at an address that is not ours. */
   get isBehindNat(): boolean {
     return this.#sightings.size > 0;
+  }
+
+  get needsPunching(): boolean {
+    return this.#mayPunch && this.isBehindNat;
   }
 
   /** The peer `witness` sees us there. True when that is news. */

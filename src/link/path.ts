@@ -120,3 +120,11 @@ export function isBetter(path: Path, active: Path): boolean {
   if (ours === undefined || theirs === undefined) return false;
   return ours < theirs * FASTER_FRACTION && theirs - ours > FASTER_MS;
 }
+
+export function worksWell({ isGood, schedule, loss }: Path): boolean {
+  return isGood && schedule.misses === 0 && !loss.isLossy;
+}
+
+export function isUdp(to: PathTarget): to is Extract<PathTarget, { kind: "direct" }> {
+  return to.kind === "direct" && !isStream(to.socket);
+}

@@ -23,6 +23,7 @@ import { socketFor } from "./handshake-initiator.ts";
 import type { LinksOutput, PathView } from "./link-types.ts";
 import {
   isBetter,
+  isUdp,
   keepaliveOf,
   type NewPath,
   type Path,
@@ -30,8 +31,10 @@ import {
   RELAY_PERIOD_MS,
   type RelayHop,
   SPARE_PERIOD_MS,
+  worksWell,
 } from "./path.ts";
 import { MAX_DIRECT_PATHS, MAX_RELAY_PATHS, PathTable } from "./path-table.ts";
+import type { PathsOutput } from "./paths-output.ts";
 import { PeerCandidates } from "./peer-candidates.ts";
 import { DOUBTED_GAPS_MS, LIVE_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { Probes } from "./probes.ts";
@@ -48,25 +51,6 @@ const DOUBT_AFTER_MS = 1_000;
 /** Weight of one probe in the loss estimate. */
 const LOSS_GAIN = 1 / 16;
 
-export type PathsOutput =
-  | Extract<LinksOutput, { kind: "engine" }>
-  /** Another path is active, or none. */
-  | { readonly kind: "active" }
-  /** The active path did not answer three probes and no other took over. */
-  | { readonly kind: "unanswered"; readonly since: Millis }
-  /** An end of the active path moved: it is of no use any more, though the peer may live. */
-  | { readonly kind: "broken" }
-  /** A probe of the active path is overdue: time to ask the engine what it heard. */
-  | { readonly kind: "overdue" }
-  /** A round of probing without a direct path begins. */
-  | { readonly kind: "round" }
-  /** No path uses this socket any more, which is not one of the engine's first. */
-  | { readonly kind: "socket-unused"; readonly socket: SocketIndex }
-  /** The relay of the active path drops too much: it is left as soon as another one works. */
-  | { readonly kind: "relay-lossy"; readonly via: RingAddress; readonly lossFraction: number }
-  /** A relay path is given up; its circuit may go. */
-  | { readonly kind: "relay-removed"; readonly via: SessionId; readonly label: Label };
-
 export interface PathsOptions {
   readonly session: SessionId;
   readonly rng: Rng;
@@ -81,6 +65,8 @@ export interface PathsOptions {
 export interface OwnPlace {
   /** Some peer sees us at an address that is not ours. */
   readonly isBehindNat: boolean;
+  /** The same, where the mode of traversal has anything done about it. */
+  readonly needsPunching: boolean;
 }
 
 /** A probe of ours that was answered. */
@@ -166,6 +152,11 @@ export class Paths {
     good.sort((a, b) => Number(b === this.#active) - Number(a === this.#active));
     const known = good.flatMap(({ to }) => (isUdp(to) ? [to.endpoint] : []));
     return [...known, ...this.#candidates.all()];
+  }
+
+  /** What the peer put first of IPv4 when it told its candidates last. */
+  get firstTold(): Endpoint | undefined {
+    return this.#candidates.firstTold;
   }
 
   /** Paths through relays that do not lose too much. */
@@ -272,6 +263,18 @@ export class Paths {
     const path = this.#addDirect(now, socket, active.to.endpoint, "question");
     if (path !== undefined) this.#run(now, path);
     return path !== undefined;
+  }
+
+  /** One probe from `socket` to where the peer may hear it; whatever comes back makes the path. */
+  probeOnce(now: Millis, socket: SocketIndex, endpoint: Endpoint): void {
+    if (this.#table.findDirect(socket, endpoint) !== undefined) return;
+    this.#giveUpTrials(now);
+    const to = { kind: "direct", socket, endpoint } as const;
+    const path = this.#add(now, { to, via: undefined, origin: "told", isPunched: false });
+    if (path === undefined) return;
+    this.#sendProbe(now, path, undefined);
+    this.#table.remove(path);
+    this.#command({ op: "path-remove", session: this.#options.session, path: path.index });
   }
 
   /** Authenticated data came from an address that is no path: ask there before believing it. */
@@ -531,7 +534,7 @@ export class Paths {
     }
     // No NAT of IPv6 gives away a port: what comes early spoils nothing.
     const mayNeedPunching = origin === "told" && !isIpv6(endpoint.ip);
-    const isPunched = mayNeedPunching && this.#options.place.isBehindNat;
+    const isPunched = mayNeedPunching && this.#options.place.needsPunching;
     const to = { kind: "direct", socket, endpoint } as const;
     return this.#add(now, { to, via: undefined, origin, isPunched });
   }
@@ -584,12 +587,4 @@ export class Paths {
   #command(command: Extract<LinksOutput, { kind: "engine" }>["command"]): void {
     this.#out.push({ kind: "engine", command });
   }
-}
-
-function worksWell({ isGood, schedule, loss }: Path): boolean {
-  return isGood && schedule.misses === 0 && !loss.isLossy;
-}
-
-function isUdp(to: PathTarget): to is Extract<PathTarget, { kind: "direct" }> {
-  return to.kind === "direct" && !isStream(to.socket);
 }

@@ -1,4 +1,4 @@
-import { type Endpoint, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, isIpv6, sameEndpoint } from "../base/net.ts";
 import { isSensibleCandidate } from "./candidate-filter.ts";
 
 /** Addresses a peer was seen at, besides those it tells: the last ones and one of each network it has. */
@@ -12,6 +12,11 @@ export class PeerCandidates {
   #told: readonly Endpoint[] = [];
   #seen: readonly Endpoint[] = [];
   #order: readonly Endpoint[] = [];
+
+  /** Of IPv4. */
+  get firstTold(): Endpoint | undefined {
+    return this.#told.find(({ ip }) => !isIpv6(ip));
+  }
 
   /** A copy: the caller may keep and postpone while it walks. */
   all(): readonly Endpoint[] {

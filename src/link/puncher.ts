@@ -13,6 +13,7 @@ import type { EngineCommand, SocketIndex } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
 import { type Millis, NEVER } from "../base/time.ts";
+import { OPENINGS } from "./birthday.ts";
 import { type ExtraSockets, openSocket } from "./extra-sockets.ts";
 import type { LinkId } from "./link-types.ts";
 import type { OwnPlace } from "./paths.ts";
@@ -20,8 +21,8 @@ import { RateWindow } from "./rate-window.ts";
 
 /** Rounds that wait for witnesses or for the peer. A site that wakes up may have them all to make. */
 const MAX_PUNCHES = 64;
-/** Sockets for punching, in use or on trial. */
-const MAX_PUNCH_SOCKETS = 256;
+/** Sockets for punching, in use or on trial, and those of one search by birthday. */
+const MAX_PUNCH_SOCKETS = 256 + OPENINGS;
 /** Peers asked about one fresh port: one may be slow, or lie. */
 const WITNESSES = 2;
 /** A witness that does not answer within this is not waited for. */

@@ -5,6 +5,7 @@ import type { Endpoint, Ip, IpFamily, Mac, Subnet } from "../base/net.ts";
 import type { Reservation, SavedLease } from "../lease/leases.ts";
 import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { ProxyRoute, StreamOptions } from "../link/stream-fallback.ts";
+import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { AddressMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
@@ -42,6 +43,8 @@ export interface NodeConfig {
   readonly stun: StunMode;
   /** What this node relays for others; default: DEFAULT_RELAY_POLICY. */
   readonly relay?: RelayPolicy;
+  /** How hard NATs are worked on; default: standard. */
+  readonly traversal?: TraversalMode;
   /** Undefined = no TLS streams, neither way. */
   readonly streams?: StreamOptions;
   /** The processor has AES instructions. */

@@ -83,12 +83,12 @@ const REASONS: Readonly<
   "both-symmetric": (one, other) => ({
     verdict: "both-symmetric",
     reason: `the NATs of ${one} and ${other} both use another port for each destination, so neither can be told where to send`,
-    cure: OPEN_ONE,
+    cure: `${OPEN_ONE}; where both NATs count their ports up, traversal: aggressive at both ends may do`,
   }),
   "symmetric-and-restricted": (hard, strict) => ({
     verdict: "symmetric-and-restricted",
     reason: `the NAT of ${hard} uses another port for each destination, and that of ${strict} lets in only endpoints it has sent to`,
-    cure: OPEN_ONE,
+    cure: `set traversal: aggressive at both ends; or ${OPEN_ONE}`,
   }),
   "should-be-direct": (one, other) => ({
     verdict: "should-be-direct",

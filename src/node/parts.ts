@@ -54,6 +54,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
     sockets: config.sockets,
     hasAes: config.hasAes,
     ...(config.relay === undefined ? {} : { relay: config.relay }),
+    ...(config.traversal === undefined ? {} : { traversal: config.traversal }),
   });
   return {
     self: own.address,

@@ -67,7 +67,7 @@ describe("a peer that answers probes it did not get", () => {
       sockets: [4],
       periodMs: 3_000,
       isCaller: true,
-      place: { isBehindNat: false },
+      place: { isBehindNat: false, needsPunching: false },
     });
     paths.addCandidates(0, [{ ip: "192.0.2.1", port: 1 }], 0);
     const ids: number[] = [];

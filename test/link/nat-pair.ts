@@ -1,6 +1,7 @@
 /** Two members behind NATs and a public one that introduces them: the smallest world of a punch. */
 import type { Endpoint } from "../../src/base/net.ts";
 import type { Millis } from "../../src/base/time.ts";
+import type { TraversalMode } from "../../src/link/traversal-mode.ts";
 import { NAT_KINDS, NatBox, type NatOptions } from "./nat-box.ts";
 import { type TestNode, World, type WorldOptions } from "./world.ts";
 
@@ -12,6 +13,10 @@ export interface PairOptions extends WorldOptions {
   readonly guard?: boolean;
   readonly hairpin?: boolean;
   readonly lifeMs?: Millis;
+  /** Of both members behind NATs. */
+  readonly traversal?: TraversalMode;
+  /** Of the first one, where they differ. */
+  readonly traversalOfA?: TraversalMode;
   /** Both homes are customers of one carrier with this kind of NAT. */
   readonly carrier?: keyof typeof NAT_KINDS;
   /** Both machines are in one home. */
@@ -32,7 +37,9 @@ export function natPair(kindA: PairKind, kindB: PairKind, options: PairOptions =
   const carrier = options.carrier && addBox(world, options.carrier, "198.51.100.1", options);
   const boxA = makeBox(world, kindA, "198.51.100.11", options, carrier);
   const boxB = options.isOneHome ? boxA : makeBox(world, kindB, "198.51.100.12", options, carrier);
-  const [a, b] = [addMember(world, "a", 2, boxA), addMember(world, "b", 3, boxB)];
+  const { traversal, traversalOfA = traversal } = options;
+  const a = addMember(world, "a", { last: 2, nat: boxA, traversal: traversalOfA });
+  const b = addMember(world, "b", { last: 3, nat: boxB, traversal });
   for (const node of [a, b]) node.connect(introducer.endpoint);
   world.run(3_000);
   return { world, introducer, a, b };
@@ -101,7 +108,18 @@ function addBox(
   return box;
 }
 
-function addMember(world: World, name: string, last: number, nat: NatBox | undefined): TestNode {
+interface MemberOptions {
+  /** Of its address. */
+  readonly last: number;
+  readonly nat: NatBox | undefined;
+  readonly traversal: TraversalMode | undefined;
+}
+
+function addMember(world: World, name: string, { last, nat, traversal }: MemberOptions): TestNode {
   const ip = nat === undefined ? `203.0.113.${last}` : `192.168.1.${last}`;
-  return world.add(name, { endpoint: { ip, port: 4_000 }, ...(nat !== undefined && { nat }) });
+  return world.add(name, {
+    endpoint: { ip, port: 4_000 },
+    ...(nat !== undefined && { nat }),
+    ...(traversal !== undefined && { traversal }),
+  });
 }

@@ -34,7 +34,7 @@ describe("a peer", () => {
   function bench() {
     const sockets = new ExtraSockets<number>(1);
     const links = { rttMs: () => 0 };
-    const place = { isBehindNat: true };
+    const place = { isBehindNat: true, needsPunching: true };
     const puncher = new Puncher({ sockets, links, place, hasIpv4: true });
     /** The peer calls; nobody can be asked where the fresh port is. @returns whether we tried */
     const isJoined = (now: number): boolean => {
@@ -75,7 +75,7 @@ describe("the socket of a round", () => {
       sockets: [4],
       periodMs: 3_000,
       isCaller: true,
-      place: { isBehindNat: true },
+      place: { isBehindNat: true, needsPunching: true },
     });
     paths.learnCandidates(0, [{ ip: "2001:db8::1" as never, port: 4_000 }]);
     paths.startRound(0, 5);

@@ -23,6 +23,7 @@ import {
   type LinkView,
 } from "../../src/link/links.ts";
 import type { RelayPolicy } from "../../src/link/relay-policy.ts";
+import type { TraversalMode } from "../../src/link/traversal-mode.ts";
 import { suite } from "../support/suite.ts";
 import type { NatBox } from "./nat-box.ts";
 
@@ -199,6 +200,7 @@ export interface NodeOptions {
   readonly locals?: readonly Endpoint[];
   readonly hasAes?: boolean;
   readonly relay?: RelayPolicy;
+  readonly traversal?: TraversalMode;
   /** The router it is behind; its own addresses are inside ones then. */
   nat?: NatBox;
 }
@@ -275,6 +277,7 @@ export class TestNode {
       sockets: [4],
       hasAes: options.hasAes ?? false,
       ...(options.relay && { relay: options.relay }),
+      ...(options.traversal && { traversal: options.traversal }),
     });
     this.input({ kind: "wall", wallSeconds: 1_800_000_000 });
     this.input({ kind: "local-endpoints", endpoints: options.locals ?? [endpoint] });

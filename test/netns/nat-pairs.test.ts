@@ -42,10 +42,11 @@ describeWhere(TITLE, kernelNeeds("conntrack", "bridge"), () => {
     "%s",
     { timeout: 240_000 },
     async ([name, pair]) => {
-      const { path } = expectedPath(pair);
+      const verdict = expectedPath(pair);
       const run = await LABS.pass(() => runPair(pair, {}, STARTS));
       figure(`${name}: ${runText(run)}`);
-      expect(faultsOf(run, path), `${name} should be ${path}: ${runText(run)}`).toEqual([]);
+      const claim = `${name} should be ${verdict.path}: ${runText(run)}`;
+      expect(faultsOf(run, verdict), claim).toEqual([]);
     },
   );
 });

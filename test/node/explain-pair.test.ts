@@ -53,6 +53,11 @@ describe("which pairs can be direct", () => {
 });
 
 describe("one reason and one cure", () => {
+  it("names the mode of traversal that may reach what a round cannot", () => {
+    const { cure } = explainPair(named("symmetric"), named("portrestricted"), false);
+    expect(cure).toContain("traversal: aggressive");
+  });
+
   const named = (kind: string) => end(kind, KINDS[kind] as NatKind);
 
   it.each([

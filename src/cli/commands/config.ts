@@ -87,6 +87,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     ip: config.ip,
     cipher: config.cipher,
     relay: relayText(config.relay),
+    traversal: config.traversal,
     stun: config.stun,
     stream: config.stream,
     proxy: config.proxy === undefined ? "off" : proxyText(config.proxy),

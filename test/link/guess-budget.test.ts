@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { GUESSED_ROUNDS, GuessBudget } from "../../src/link/guess-budget.ts";
+
+const [PEER, OTHER] = [7n, 8n];
+const [TEN_MINUTES, DAY] = [600_000, 86_400_000];
+
+describe("the guesses of a pair", () => {
+  it("are so many rounds, or one search, in a day", () => {
+    const budget = new GuessBudget();
+    for (let round = 0; round < GUESSED_ROUNDS; round++) {
+      expect(budget.hasLeft(round, PEER)).toBe(true);
+      budget.spend(round, PEER, 1);
+    }
+    expect(budget.hasLeft(DAY - 1, PEER)).toBe(false);
+    expect(budget.hasLeft(DAY - 1, OTHER)).toBe(true);
+    expect(budget.hasLeft(DAY, PEER)).toBe(true);
+    budget.spend(DAY, PEER, GUESSED_ROUNDS);
+    expect(budget.hasLeft(DAY, PEER)).toBe(false);
+  });
+
+  it("may begin again after ten minutes where they found a path", () => {
+    const budget = new GuessBudget();
+    budget.spend(0, PEER, GUESSED_ROUNDS);
+    budget.found(PEER);
+    expect(budget.hasLeft(TEN_MINUTES - 1, PEER)).toBe(false);
+    expect(budget.hasLeft(TEN_MINUTES, PEER)).toBe(true);
+    budget.spend(TEN_MINUTES, PEER, GUESSED_ROUNDS);
+    expect(budget.hasLeft(3 * TEN_MINUTES, PEER)).toBe(false);
+  });
+
+  it("are remembered of 256 peers, the latest", () => {
+    const budget = new GuessBudget();
+    for (let i = 0; i < 257; i++) budget.spend(i, BigInt(i), GUESSED_ROUNDS);
+    expect(budget.hasLeft(300, 0n)).toBe(true);
+    expect(budget.hasLeft(300, 1n)).toBe(false);
+    expect(budget.hasLeft(300, 256n)).toBe(false);
+  });
+});
