@@ -9,6 +9,7 @@ import { type Ip, isIpv6, parseIp, parseSubnet, type Subnet } from "../base/net.
 import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
+import type { DhcpMode } from "../vnet/vnet.ts";
 import { parseBootstrapEntry } from "./bootstrap-entry.ts";
 import { durationText, parseDuration } from "./duration.ts";
 import { DEFAULT_PORT, parseHostPort, parsePort, quote, Refusal } from "./host-port.ts";
@@ -191,6 +192,7 @@ const nodeFields = {
   listen: list(MAX_LISTEN, parseListen).optional(),
   interface: scalar(parseInterface).optional(),
   bridge: scalar(parseInterface).optional(),
+  dhcp: oneOf<DhcpMode>("auto", "force", "relay-only").optional(),
   cipher: oneOf<"auto" | Cipher>("auto", "aes256gcm", "chacha20poly1305").optional(),
   metrics: scalar(parseMetrics).optional(),
   log: oneOf<LogLevel>("silent", "error", "warn", "info", "debug", "trace").optional(),
@@ -296,6 +298,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     fallback: undefined,
     shared: false,
     meaning: "bridge of this host that the TAP becomes a port of; default: none",
+  },
+  dhcp: {
+    fallback: "auto",
+    shared: false,
+    meaning: "addresses for machines on the TAP: auto, force or relay-only (none)",
   },
   address: {
     fallback: "auto",

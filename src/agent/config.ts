@@ -18,6 +18,7 @@ import {
 import { DEFAULT_RELAY_POLICY, type RelayPolicy } from "../link/relay-policy.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
+import type { DhcpMode } from "../vnet/vnet.ts";
 import type { BootstrapEntry } from "./bootstrap-entry.ts";
 import {
   type AddressMode,
@@ -75,6 +76,8 @@ export interface Config {
   readonly interfaceName: string;
   /** The bridge that the TAP is a port of. */
   readonly bridge: string | undefined;
+  /** Whether machines on the TAP are given addresses. */
+  readonly dhcp: DhcpMode;
   readonly addressMode: AddressMode;
   /** This machine's own claim or static address. */
   readonly ip: Ip | undefined;
@@ -277,6 +280,7 @@ class Merge {
       listen: values.listen ?? defaults.listen ?? [],
       interfaceName: values.interface ?? defaultInterface(name),
       bridge: values.bridge,
+      dhcp: values.dhcp ?? "auto",
       addressMode: values.address ?? "auto",
       ip: values.ip,
       claims,

@@ -45,6 +45,10 @@ export const METRICS = {
   weft_dropped_total: { help: "Input from outside that was dropped", labels: ["reason"] },
   weft_lease_remaining_seconds: { help: "Until the lease ends; absent without one", labels: [] },
   weft_ring_size_estimate: { help: "Members of the ring, estimated", labels: [] },
+  weft_lookups_total: {
+    help: "Questions to the DHT for a frame: who holds an address (lease), who has a MAC (mac)",
+    labels: ["kind"],
+  },
   weft_records: { help: "DHT records held here", labels: [] },
   weft_record_bytes: { help: "Bytes of DHT records held here", labels: [] },
   weft_loop_lag_seconds: { help: "How late timers fire, largest of the last 10 s", labels: [] },
@@ -96,6 +100,8 @@ export class Metrics {
     this.#set("weft_health_lines", status.health.length);
     this.#set("weft_lease_remaining_seconds", status.lease?.expiresInSeconds);
     this.#set("weft_ring_size_estimate", status.ring.sizeEstimate);
+    this.#set("weft_lookups_total", status.lookups.lease, { kind: "lease" });
+    this.#set("weft_lookups_total", status.lookups.mac, { kind: "mac" });
     this.#set("weft_records", status.records.count);
     this.#set("weft_record_bytes", status.records.bytes);
     this.#set("weft_loop_lag_seconds", status.loopLagMs / 1_000);

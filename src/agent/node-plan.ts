@@ -84,6 +84,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     claims: config.claims,
     mac: facts.bridgeMac ?? tapMac(suite, facts.seed),
     bridged: facts.bridgeMac !== undefined,
+    dhcp: config.dhcp,
     mtu: mtuOf(config),
     sockets: facts.bound.map((endpoint) => familyOf(endpoint.ip)),
     bound: facts.bound,

@@ -7,7 +7,7 @@ import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { ProxyRoute, StreamOptions } from "../link/stream-fallback.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
-import type { AddressMode } from "../vnet/vnet.ts";
+import type { AddressMode, DhcpMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
 import type { NodeState } from "./status.ts";
 
@@ -35,6 +35,8 @@ export interface NodeConfig {
   readonly mac: Mac;
   /** There are machines of their own behind the TAP; default: false. */
   readonly bridged?: boolean;
+  /** Whether they are given addresses; default: auto. */
+  readonly dhcp?: DhcpMode;
   readonly mtu: number;
   /** The family of each of the engine's UDP sockets, in order. */
   readonly sockets: readonly IpFamily[];

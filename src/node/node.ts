@@ -354,7 +354,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     if (this.#lacksAddress(now)) {
       lines.push("no address: the pool is full, the address is taken, or no quorum answers");
     }
-    lines.push(...this.#parts.leases.health(now));
+    lines.push(...this.#parts.leases.health(now), ...this.#parts.vnet.health());
     for (const view of this.#parts.links.views()) {
       if (toHex(view.peer.digest) === toHex(this.#config.digest)) continue;
       lines.push(

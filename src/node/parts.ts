@@ -92,6 +92,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       mac: config.mac,
       mode: config.addressMode,
       bridged: config.bridged === true,
+      dhcp: config.dhcp ?? "auto",
       mtu: config.mtu,
       serverIp: serverIpOf(config),
       serverMac: serverMacOf(suite, keys.networkId),

@@ -46,6 +46,7 @@ export function reportStatus(now: Millis, input: ReportInput): NodeStatus {
     ring: ringStatus(parts),
     peers: parts.links.views().map((view) => peerStatus(now, parts, view)),
     nat: natStatus(parts),
+    lookups: parts.vnet.lookups(),
     records: countRecords(parts),
     uptimeMs: now - input.startedAt,
     security: "secret",

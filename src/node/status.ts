@@ -20,6 +20,8 @@ export interface NodeStatus {
   readonly ring: RingStatus;
   readonly peers: readonly PeerStatus[];
   readonly nat: NatStatus;
+  /** Questions to the DHT so far: who holds an address, who has a MAC. */
+  readonly lookups: { readonly lease: number; readonly mac: number };
   readonly records: { readonly count: number; readonly bytes: number };
   readonly uptimeMs: number;
   readonly security: "secret";

@@ -3,6 +3,7 @@
  *
  *      who-has server identifier          -> at once
  *      own address, probes of it too      -> silence, or a DHCP client would decline what it was given
+ *      somebody without a lease of ours   -> silence: the other site would not take its frames
  *      who-has leased by another member   -> its MAC, and the way there is prepared
  *      anything else                      -> silence
  */
@@ -13,6 +14,7 @@ import { type EthernetFrame, emitEthernet, TYPE_ARP } from "../frame/ethernet.ts
 import type { VnetContext } from "./context.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { Host } from "./host.ts";
+import type { Outsiders } from "./outsiders.ts";
 import type { Answer, Question, Resolver } from "./resolver.ts";
 
 /** Who asked, so that the answer finds the machine behind a bridge and its VLAN. */
@@ -27,18 +29,27 @@ const PENDING_MAX = 1_024;
 /** Machines of one site that ask for the same address within one look-up. */
 const ASKERS_MAX = 16;
 
+export interface ArpParts {
+  readonly host: Host;
+  readonly outsiders: Outsiders;
+  readonly resolver: Resolver;
+  readonly forwarding: Forwarding;
+}
+
 export class ArpResponder {
   readonly #context: VnetContext;
   readonly #host: Host;
+  readonly #outsiders: Outsiders;
   readonly #resolver: Resolver;
   readonly #forwarding: Forwarding;
   readonly #pending = new Map<Ip, Asker[]>();
 
-  constructor(context: VnetContext, host: Host, resolver: Resolver, forwarding: Forwarding) {
+  constructor(context: VnetContext, parts: ArpParts) {
     this.#context = context;
-    this.#host = host;
-    this.#resolver = resolver;
-    this.#forwarding = forwarding;
+    this.#host = parts.host;
+    this.#outsiders = parts.outsiders;
+    this.#resolver = parts.resolver;
+    this.#forwarding = parts.forwarding;
   }
 
   /** An ARP frame from the TAP. */
@@ -52,6 +63,7 @@ export class ArpResponder {
     if (targetIp === serverIp) return this.#reply(asker, targetIp, serverMac);
     // Our host's own address: the machine that has it answers, or nobody does (a probe).
     if (this.#host.ownsIp(targetIp) || !subnetContains(range, targetIp)) return;
+    if (!this.#outsiders.mayAsk(now, senderMac, senderIp)) return this.#context.drop("arp-sender");
     this.#lookUp(now, targetIp, asker);
   }
 

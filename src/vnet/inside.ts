@@ -2,7 +2,7 @@
  * Frames of our own host that the engine hands up: sorted by protocol, each kind to the one part that
  * knows what to do with it.
  *
- *      ARP ─> arp-responder        DHCP ─> dhcp-server       neighbour solicitation ─> neighbour-responder
+ *      ARP ─> arp-responder        DHCP ─> dhcp-guard        neighbour solicitation ─> neighbour-responder
  *      LLDP, BPDU, router and listener messages, other DHCP ─> nowhere
  *      other broadcast and multicast ─> floods               unicast without an entry ─> forwarding
  */
@@ -23,7 +23,7 @@ import { parseNd } from "../frame/neighbour-discovery.ts";
 import { parseUdp } from "../frame/udp.ts";
 import type { ArpResponder } from "./arp-responder.ts";
 import type { VnetContext } from "./context.ts";
-import type { DhcpServer } from "./dhcp-server.ts";
+import { type DhcpGuard, PROBE_MAC } from "./dhcp-guard.ts";
 import type { Floods } from "./floods.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { NeighbourResponder } from "./neighbour-responder.ts";
@@ -31,7 +31,7 @@ import type { NeighbourResponder } from "./neighbour-responder.ts";
 export interface InsideParts {
   readonly arp: ArpResponder;
   readonly neighbours: NeighbourResponder;
-  readonly dhcp: DhcpServer;
+  readonly dhcp: DhcpGuard;
   readonly floods: Floods;
   readonly forwarding: Forwarding;
 }
@@ -64,10 +64,12 @@ export class Inside {
 
   /** A unicast frame has no forward entry and waits in the engine. */
   miss(now: Millis, mac: Mac, head: Uint8Array): void {
-    if (mac !== this.#context.options.serverMac) return this.#parts.forwarding.miss(now, mac, head);
-    // Kernels refresh a neighbour by unicast: the DHCP server is in no forwarding table.
+    const isServer = mac === this.#context.options.serverMac;
+    if (!isServer && mac !== PROBE_MAC) return this.#parts.forwarding.miss(now, mac, head);
     const frame = parseEthernet(head);
-    if (frame.ok && frame.value.type === TYPE_ARP) this.#parts.arp.frame(now, frame.value);
+    if (frame.ok && !isServer) this.#parts.dhcp.answered(frame.value);
+    // Kernels refresh a neighbour by unicast: the DHCP server is in no forwarding table.
+    else if (frame.ok && frame.value.type === TYPE_ARP) this.#parts.arp.frame(now, frame.value);
     this.#context.engine({ op: "forward-remove", mac });
   }
 
@@ -87,6 +89,7 @@ export class Inside {
       return this.#dhcp(now, frame, udp.value.payload);
     }
     if (sourcePort === DHCP_SERVER_PORT || destinationPort === DHCP_CLIENT_PORT) {
+      this.#parts.dhcp.reply(frame, udp.value.payload);
       return this.#context.drop("dhcp-over-overlay");
     }
     this.#flood(now, bytes, frame);

@@ -50,6 +50,8 @@ export class NeighbourResponder {
     const mac = macOfLinkLocal(message.target);
     if (packet.hopLimit !== ND_HOP_LIMIT) return this.#context.drop("bad-field");
     if (mac === undefined || this.#host.ownsMac(mac)) return;
+    const isOutsider = this.#context.options.bridged && !this.#host.ownsMac(frame.source);
+    if (isOutsider) return this.#context.drop("source-mac");
     const asker: Asker = { mac: frame.source, ip: packet.source, tags: frame.tags };
     const answer = this.#resolver.ask(now, { kind: "mac", mac });
     if (answer !== "asked") return this.#answer(now, asker, answer);

@@ -36,12 +36,25 @@ export interface Settled {
   readonly answer: Answer;
 }
 
+/** Questions that went to the DHT, by what they asked for. */
+export interface Lookups {
+  readonly lease: number;
+  readonly mac: number;
+}
+
 /** A moved address is found again within a minute even without any other sign. */
 const FOUND_TTL_MS = 60_000;
 /** Of the record's rest: the fence looks again at a half, and must then get a new answer. */
 const FOUND_FRACTION = 1 / 4;
 /** ARP repeats each second: one question for two repeats. */
 const ABSENT_TTL_MS = 1_500;
+/**
+ * Somebody asks for address after address that nobody has: each is remembered for longer, so that
+ * the scanner's repetitions cost nothing. A host that boots asks for a handful.
+ */
+const SCAN_ABSENT_TTL_MS = 20_000;
+const ABSENT_BURST = 16;
+const ABSENT_PER_SECOND = 1;
 /** Below every caller's retry, above a burst of the same question. */
 const UNAVAILABLE_TTL_MS = 500;
 /** A host that scans a /16 must not flood the DHT; ordinary hosts ask a few a minute. */
@@ -59,6 +72,8 @@ export class Resolver {
   readonly #cache = new Map<string, { answer: Answer; until: Millis }>();
   readonly #pending = new Map<string, { request: number; question: Question; at: Millis }>();
   readonly #byRequest = new Map<number, string>();
+  readonly #absent = new TokenBucket(ABSENT_PER_SECOND, ABSENT_BURST);
+  readonly #lookups = { lease: 0, mac: 0 };
 
   constructor(context: VnetContext) {
     this.#context = context;
@@ -79,6 +94,10 @@ export class Resolver {
     }
     this.#send(now, name, question);
     return "asked";
+  }
+
+  lookups(): Lookups {
+    return { ...this.#lookups };
   }
 
   /** The next `ask` goes to the DHT. */
@@ -106,6 +125,7 @@ export class Resolver {
       question.kind === "lease"
         ? leaseKey(suite, networkId, question.ip)
         : macKey(suite, networkId, question.mac);
+    this.#lookups[question.kind]++;
     this.#context.dht({ kind: "get", owner: "vnet", request, key });
   }
 
@@ -118,23 +138,23 @@ export class Resolver {
     this.#cache.delete(name);
     const oldest = this.#cache.keys().next();
     if (this.#cache.size >= CACHE_MAX && !oldest.done) this.#cache.delete(oldest.value);
-    this.#cache.set(name, { answer, until: rememberUntil(now, answer) });
+    this.#cache.set(name, { answer, until: now + this.#memoryMs(now, answer) });
+  }
+
+  #memoryMs(now: Millis, answer: Answer): Millis {
+    switch (answer.status) {
+      case "found":
+        return Math.min(FOUND_TTL_MS, (answer.binding.expiresAt - now) * FOUND_FRACTION);
+      case "absent":
+        return this.#absent.take(now) ? ABSENT_TTL_MS : SCAN_ABSENT_TTL_MS;
+      case "unavailable":
+        return UNAVAILABLE_TTL_MS;
+    }
   }
 }
 
 function questionName(question: Question): string {
   return question.kind === "lease" ? question.ip : question.mac;
-}
-
-function rememberUntil(now: Millis, answer: Answer): Millis {
-  switch (answer.status) {
-    case "found":
-      return now + Math.min(FOUND_TTL_MS, (answer.binding.expiresAt - now) * FOUND_FRACTION);
-    case "absent":
-      return now + ABSENT_TTL_MS;
-    case "unavailable":
-      return now + UNAVAILABLE_TTL_MS;
-  }
 }
 
 /** A record that does not say what its key promises is as good as none. */

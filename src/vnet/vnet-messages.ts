@@ -11,6 +11,7 @@ import type { DhtInput, DhtResult } from "../dht/dht.ts";
 import type { LeaseState, LeasesInput, SavedLease } from "../lease/leases.ts";
 import type { LinkId, PeerInfo } from "../link/link-types.ts";
 import type { RingView } from "../ring/view.ts";
+import type { DhcpMode } from "./dhcp-guard.ts";
 
 /**
  * Where the address of the TAP comes from: leased and set by the agent, leased to a DHCP client on
@@ -32,6 +33,8 @@ export interface VnetOptions {
   readonly mode: AddressMode;
   /** There are machines of their own behind the TAP. */
   readonly bridged: boolean;
+  /** Whether machines there are given addresses; see DhcpMode. */
+  readonly dhcp: DhcpMode;
   readonly range: Subnet;
   readonly leaseSeconds: number;
   readonly mtu: number;

@@ -21,6 +21,7 @@ import { Announcer } from "./announcer.ts";
 import { ArpResponder } from "./arp-responder.ts";
 import { Confirmer } from "./confirmer.ts";
 import { VnetContext } from "./context.ts";
+import { DhcpGuard } from "./dhcp-guard.ts";
 import { DhcpServer } from "./dhcp-server.ts";
 import { Fence } from "./fence.ts";
 import { Floods } from "./floods.ts";
@@ -28,10 +29,13 @@ import { Forwarding } from "./forwarding.ts";
 import { Host } from "./host.ts";
 import { Inside } from "./inside.ts";
 import { NeighbourResponder } from "./neighbour-responder.ts";
+import { Outsiders } from "./outsiders.ts";
 import { Peers } from "./peers.ts";
-import { Resolver } from "./resolver.ts";
+import { type Lookups, Resolver } from "./resolver.ts";
 import type { VnetInput, VnetOptions, VnetOutput } from "./vnet-messages.ts";
 
+export type { DhcpMode } from "./dhcp-guard.ts";
+export type { Lookups } from "./resolver.ts";
 export type { AddressMode, VnetInput, VnetOptions, VnetOutput } from "./vnet-messages.ts";
 
 export class Vnet implements Machine<VnetInput, VnetOutput> {
@@ -43,6 +47,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   readonly #arp: ArpResponder;
   readonly #neighbours: NeighbourResponder;
   readonly #dhcp: DhcpServer;
+  readonly #guard: DhcpGuard;
   readonly #announcer: Announcer;
   readonly #fence: Fence;
   readonly #floods: Floods;
@@ -59,7 +64,12 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
     this.#resolver = new Resolver(context);
     const confirmer = new Confirmer(this.#resolver);
     this.#forwarding = new Forwarding(context, this.#host, this.#peers, this.#resolver);
-    this.#arp = new ArpResponder(context, this.#host, this.#resolver, this.#forwarding);
+    this.#arp = new ArpResponder(context, {
+      host: this.#host,
+      outsiders: new Outsiders(context, this.#host),
+      resolver: this.#resolver,
+      forwarding: this.#forwarding,
+    });
     this.#neighbours = new NeighbourResponder(
       context,
       this.#host,
@@ -67,6 +77,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
       this.#forwarding,
     );
     this.#dhcp = new DhcpServer(context, this.#host);
+    this.#guard = new DhcpGuard(context, this.#host, this.#dhcp);
     this.#announcer = new Announcer(context);
     this.#fence = new Fence(context, this.#host, this.#peers, confirmer);
     this.#floods = new Floods(context, this.#host, this.#peers, confirmer);
@@ -74,7 +85,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
     this.#inside = new Inside(context, {
       arp: this.#arp,
       neighbours: this.#neighbours,
-      dhcp: this.#dhcp,
+      dhcp: this.#guard,
       floods: this.#floods,
       forwarding: this.#forwarding,
     });
@@ -98,6 +109,16 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   /** The virtual address of a linked peer, once its claim was confirmed. */
   ipOf(address: RingAddress): Ip | undefined {
     return this.#fence.ipOf(address);
+  }
+
+  /** What a person has to decide about the site, a line each; empty when all is well. */
+  health(): string[] {
+    return this.#guard.health();
+  }
+
+  /** Questions put to the DHT so far: who holds an address, who has a MAC. */
+  lookups(): Lookups {
+    return this.#resolver.lookups();
   }
 
   /** How many frames and messages were dropped, by reason. */
@@ -146,7 +167,15 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   }
 
   #timed(): readonly { timeout(now: Millis): void; deadline(): Millis }[] {
-    return [this.#host, this.#dhcp, this.#announcer, this.#forwarding, this.#fence, this.#floods];
+    return [
+      this.#host,
+      this.#dhcp,
+      this.#guard,
+      this.#announcer,
+      this.#forwarding,
+      this.#fence,
+      this.#floods,
+    ];
   }
 
   #upcall(now: Millis, upcall: Upcall): void {

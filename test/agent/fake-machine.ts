@@ -101,6 +101,7 @@ export const STATUS: NodeStatus = {
     asked: 2,
     isLooking: false,
   },
+  lookups: { lease: 12, mac: 3 },
   records: { count: 7, bytes: 2_100 },
   uptimeMs: 65_000,
   security: "secret",

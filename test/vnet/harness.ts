@@ -131,6 +131,7 @@ export class Bench {
       mac: this.mac,
       mode: "dhcp",
       bridged: false,
+      dhcp: "auto",
       range: { first: "10.9.0.0", prefix: 16 },
       leaseSeconds: LEASE_SECONDS,
       mtu: 1_390,

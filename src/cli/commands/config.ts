@@ -83,6 +83,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     ),
     interface: config.interfaceName,
     bridge: config.bridge,
+    dhcp: config.dhcp,
     address: config.addressMode,
     ip: config.ip,
     cipher: config.cipher,
