@@ -28,7 +28,7 @@ export function checkLookups(cluster: Cluster): string[] {
   cluster.world.runUntilHolds(() => open().length === 0, PING_LIMIT_MS);
   return asked.flatMap(({ from, to, ip, id }) => {
     const reply = from.reply(id);
-    if (reply?.kind === "resolved" && reply.mac === to.mac) return [];
+    if (reply?.kind === "lease" && reply.lease.mac === to.mac) return [];
     return [`${from.name} resolves ${ip} of ${to.name} to ${JSON.stringify(reply ?? "nothing")}`];
   });
 }

@@ -22,7 +22,8 @@ export function controlAnswers(agent: Agent, version: string, metrics: Metrics):
     stop: () => soon(() => agent.stop()),
     leave: () => soon(() => agent.leave()),
     ping: async ({ target, size }) => ({ ...(await agent.ask({ name: "ping", target, size })) }),
-    resolve: async ({ ip }) => ({ ...(await agent.ask({ name: "resolve", ip })) }),
+    release: async ({ target }) => ({ ...(await agent.ask({ name: "release", target })) }),
+    resolve: async ({ ip }) => leaseIn(await agent.ask({ name: "resolve", ip })),
     explain: async ({ from, to }) => explained(await agent.ask({ name: "explain", from, to })),
     survey: async () => ({ ...(await agent.ask({ name: "survey" })) }),
     "dht-get": async ({ key }) => ({ ...(await agent.ask({ name: "dht-get", key })) }),
@@ -42,14 +43,13 @@ function soon(step: () => void): Reply {
   return { stopping: true, pid: process.pid };
 }
 
-function leases(agent: Agent): Reply {
-  const status = agent.status();
-  const own =
-    status.lease === undefined ? [] : [{ ip: status.lease.ip, name: status.name, own: true }];
-  const others = status.peers.flatMap(({ ip, name }) =>
-    ip === undefined ? [] : [{ ip, name, own: false }],
-  );
-  return { lease: status.lease, known: [...own, ...others] };
+async function leases(agent: Agent): Promise<Reply> {
+  const reply = await agent.ask({ name: "leases" });
+  return { lease: agent.status().lease, known: reply.kind === "leases" ? reply.leases : [] };
+}
+
+function leaseIn(reply: Exclude<NodeReply, { kind: "failed" }>): Reply {
+  return reply.kind === "lease" ? { ...reply.lease } : {};
 }
 
 function ringOf(agent: Agent): Reply {

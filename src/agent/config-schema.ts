@@ -221,6 +221,7 @@ export const fileSchema = z.strictObject({
   domain: scalar(parseDomain).optional(),
   state_dir: scalar(parsePath).optional(),
   run_dir: scalar(parsePath).optional(),
+  reservations: z.record(z.string(), scalar(parseIpv4)).optional(),
   nodes: z.record(z.string(), nodeSchema).optional(),
 });
 
@@ -363,6 +364,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     shared: false,
     meaning: "folder of the control socket NAME.sock; default /run/weft",
   },
+  reservations: {
+    fallback: undefined,
+    shared: true,
+    meaning: "addresses kept for machines at any site, by MAC, client id or host name",
+  },
   nodes: {
     fallback: undefined,
     shared: true,
@@ -373,7 +379,7 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
 export const KEY_NAMES = Object.keys(KEYS) as readonly Key[];
 export const NODE_KEY_NAMES = Object.keys(nodeFields) as readonly NodeKey[];
 /** Never a flag: arguments are visible to every user of the machine. */
-const NO_FLAGS: readonly Key[] = ["secret", "proxy", "nodes"];
+const NO_FLAGS: readonly Key[] = ["secret", "proxy", "reservations", "nodes"];
 export const FLAG_KEYS: readonly Key[] = KEY_NAMES.filter((key) => !NO_FLAGS.includes(key));
 
 export function envNameOf(key: Key): string {

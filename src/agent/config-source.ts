@@ -108,12 +108,13 @@ function withoutNulls(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutNulls(inner)]));
 }
 
-/** Keys found in the environment, as raw values: text, or YAML for `nodes`. */
+/** Keys found in the environment, as raw values: text, or YAML for `nodes` and `reservations`. */
 export function valuesFromEnv(env: Env): Partial<Record<Key, unknown>> {
   const values: Partial<Record<Key, unknown>> = {};
   for (const key of KEY_NAMES) {
     const text = env[envNameOf(key)];
-    if (text !== undefined && text !== "") values[key] = key === "nodes" ? structured(text) : text;
+    if (text === undefined || text === "") continue;
+    values[key] = key === "nodes" || key === "reservations" ? structured(text) : text;
   }
   return values;
 }

@@ -6,15 +6,8 @@ import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import type { z } from "zod";
 import type { Cipher } from "../base/engine.ts";
-import {
-  type Ip,
-  ipv4FromNumber,
-  ipv4Number,
-  type Subnet,
-  subnetContains,
-  subnetSize,
-  subnetText,
-} from "../base/net.ts";
+import type { Ip, Subnet } from "../base/net.ts";
+import type { Reservation } from "../lease/leases.ts";
 import { DEFAULT_RELAY_POLICY, type RelayPolicy } from "../link/relay-policy.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
@@ -53,6 +46,7 @@ import { nearestWord } from "./nearest.ts";
 import { parseNetworkKey } from "./network-key.ts";
 import { defaultFolders, defaultInterface, type Env } from "./paths.ts";
 import { chooseProxy, type ProxySetting } from "./proxy-setting.ts";
+import { addressFault, MAX_RESERVATIONS, readReservations } from "./reservations.ts";
 
 export interface Claim {
   readonly name: string;
@@ -82,6 +76,8 @@ export interface Config {
   /** This machine's own claim or static address. */
   readonly ip: Ip | undefined;
   readonly claims: readonly Claim[];
+  /** Addresses that are kept for machines behind any site. */
+  readonly reservations: readonly Reservation[];
   readonly cipher: "auto" | Cipher;
   readonly relay: RelayPolicy;
   readonly traversal: TraversalMode;
@@ -261,7 +257,8 @@ class Merge {
     )
       return undefined;
     const claims = this.#claims(range);
-    this.#checkOwnIp(range);
+    const reservations = this.#reservations(range, claims);
+    this.#checkOwnIp(range, reservations);
     this.#checkLan();
     const proxy = chooseProxy(values.proxy ?? "auto", this.#sources.env);
     if (proxy.variable !== undefined) this.#origins.proxy = proxy.variable;
@@ -284,6 +281,7 @@ class Merge {
       addressMode: values.address ?? "auto",
       ip: values.ip,
       claims,
+      reservations,
       cipher: values.cipher ?? "auto",
       relay: values.relay ?? DEFAULT_RELAY_POLICY,
       traversal: values.traversal ?? "standard",
@@ -386,7 +384,7 @@ class Merge {
       const other = byIp.get(node.ip);
       const fault =
         other === undefined
-          ? ipFault(range, node.ip)
+          ? addressFault(range, node.ip)
           : `${node.ip} is claimed by ${other} too: give one of them another address`;
       if (fault === undefined) claims.push({ name, ip: node.ip });
       else this.#problem("nodes", fault, ["nodes", name, "ip"]);
@@ -395,13 +393,22 @@ class Merge {
     return claims;
   }
 
-  #checkOwnIp(range: Subnet): void {
+  #reservations(range: Subnet, claims: readonly Claim[]): readonly Reservation[] {
+    const written = this.#values.reservations ?? {};
+    if (Object.keys(written).length > MAX_RESERVATIONS)
+      this.#problem("reservations", `has more than ${MAX_RESERVATIONS}`);
+    const { reservations, faults } = readReservations(written, { range, claims });
+    for (const { who, text } of faults) this.#problem("reservations", text, ["reservations", who]);
+    return reservations;
+  }
+
+  #checkOwnIp(range: Subnet, reservations: readonly Reservation[]): void {
     const { address, ip } = this.#values;
     const claimed = this.#values.nodes?.[this.#sources.nodeName]?.ip === ip;
     if (address === "static" && ip === undefined)
       this.#problem("address", "is static but there is no ip: add ip: ADDRESS");
     if (ip === undefined || claimed) return;
-    const fault = ipFault(range, ip);
+    const fault = addressFault(range, ip);
     if (fault !== undefined) this.#problem("ip", fault);
     else if (address !== "static")
       this.#problem(
@@ -411,6 +418,8 @@ class Merge {
     const holder = Object.entries(this.#values.nodes ?? {}).find(([, node]) => node.ip === ip)?.[0];
     if (holder !== undefined)
       this.#problem("ip", `${ip} is claimed by ${holder}: choose another address`);
+    if (reservations.some((one) => one.ip === ip))
+      this.#problem("ip", `${ip} stands under reservations: choose another address`);
   }
 
   /** The list says where to look; the switch is for those who want no multicast at all. */
@@ -438,19 +447,6 @@ class Merge {
     const entries = KEY_NAMES.map((key) => [key, this.#origins[key] ?? "default"] as const);
     return Object.fromEntries(entries) as Record<Key, string>;
   }
-}
-
-/** Why nobody may hold this address; the first host address answers DHCP at every member. */
-function ipFault(range: Subnet, ip: Ip): string | undefined {
-  const first = ipv4Number(range.first);
-  if (!subnetContains(range, ip))
-    return `${ip} is outside the range ${subnetText(range)}: choose one inside`;
-  const offset = ipv4Number(ip) - first;
-  if (offset === 0) return `${ip} is the network's own address: choose another`;
-  if (offset === subnetSize(range) - 1) return `${ip} is the broadcast address: choose another`;
-  if (offset === 1)
-    return `${ip} is kept for DHCP itself: choose from ${ipv4FromNumber(first + 2)} upwards`;
-  return undefined;
 }
 
 function originOfPath(path: Path, origin: (key: Key) => string): string {

@@ -44,6 +44,7 @@ export const METHODS = {
     from: z.string().min(1).max(255).optional(),
   }),
   survey: nothing,
+  release: z.strictObject({ target: z.string().min(1).max(510) }),
   resolve: z.strictObject({ ip: z.string().refine((text) => parseIp(text) !== undefined) }),
   "dht-get": z.strictObject({ key: z.string().regex(/^[0-9a-f]{40}$/) }),
 } as const;

@@ -29,7 +29,12 @@ export function writeDurable(path: string, text: string, mode: number): void {
   } finally {
     closeSync(handle);
   }
-  renameSync(temporary, path);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
   syncFolder(dirname(path));
 }
 

@@ -82,6 +82,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     addressMode: config.addressMode,
     ...(config.addressMode === "static" && config.ip !== undefined ? { staticIp: config.ip } : {}),
     claims: config.claims,
+    reservations: config.reservations,
     mac: facts.bridgeMac ?? tapMac(suite, facts.seed),
     bridged: facts.bridgeMac !== undefined,
     dhcp: config.dhcp,

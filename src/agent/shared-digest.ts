@@ -1,17 +1,22 @@
 /**
- * Digest of what must be the same in every member's file: range, lease time, MTU, domain and claims.
+ * Digest of what must be the same in every member's file: range, lease time, MTU, domain, claims and
+ * reservations.
  * It travels in the handshake; members whose digests differ do not honour each other's claims.
  */
 import { utf8 } from "../base/bytes.ts";
 import { subnetText } from "../base/net.ts";
 import type { Config } from "./config.ts";
+import { reservedByText } from "./reservations.ts";
 
 export const DIGEST_BYTES = 32;
 
 /** Version of the canonical form; another version never equals this one. */
 const FORM = 1;
 
-export type SharedPart = Pick<Config, "range" | "leaseSeconds" | "mtu" | "domain" | "claims">;
+export type SharedPart = Pick<
+  Config,
+  "range" | "leaseSeconds" | "mtu" | "domain" | "claims" | "reservations"
+>;
 
 /** @param blake2b (length, message) -> digest */
 export function sharedDigest(
@@ -23,15 +28,20 @@ export function sharedDigest(
 
 /** JSON with sorted keys and claims sorted by name: one text for one meaning. */
 export function canonicalShared(shared: SharedPart): string {
-  const claims = [...shared.claims]
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
-    .map(({ name, ip }) => [name, ip]);
+  const claims = shared.claims.map(({ name, ip }) => [name, ip] as const);
+  const reservations = shared.reservations.map(({ by, ip }) => [reservedByText(by), ip] as const);
   return JSON.stringify({
-    claims,
+    claims: claims.sort(byFirst),
     domain: shared.domain ?? "",
     form: FORM,
     lease: shared.leaseSeconds,
     mtu: shared.mtu,
     range: subnetText(shared.range),
+    // Absent where there are none: members that do not know them agree with those that have none.
+    ...(reservations.length === 0 ? {} : { reservations: reservations.sort(byFirst) }),
   });
+}
+
+function byFirst([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

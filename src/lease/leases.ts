@@ -20,6 +20,7 @@ import { candidatesOf } from "./candidate.ts";
 import { addressOf, type Claim, type Hold, wakeAt } from "./claim.ts";
 import { Desk } from "./desk.ts";
 import { Keeper, type Loss } from "./keeper.ts";
+import { leaseKey } from "./lease-record.ts";
 import type { LeaseState, SavedLease } from "./lease-state.ts";
 import { Refusals } from "./refusals.ts";
 import { isReservedFor, type Reservation, reservedFor } from "./reservation.ts";
@@ -202,6 +203,11 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
       if (state.kind === "bound") out.push(state.hold.lease);
     }
     return out;
+  }
+
+  /** Where the DHT keeps the lease of an address. */
+  keyOf(ip: Ip): RingAddress {
+    return leaseKey(this.#options.suite, this.#options.networkId, ip);
   }
 
   /** Lines that need a person. */

@@ -1,12 +1,17 @@
 /** Questions and orders that reach a running node from outside (the control socket). */
 import type { Ip } from "../base/net.ts";
 import type { Explained } from "./explain.ts";
+import type { LeaseRow } from "./lease-report.ts";
 
 export type NodeCommand =
   /** One round trip over the overlay, not through the TAP; `target` is a node name or a virtual address. */
   | { readonly name: "ping"; readonly target: string; readonly size: number }
   /** Who holds this virtual address, asked of the DHT. */
   | { readonly name: "resolve"; readonly ip: Ip }
+  /** This node's leases and what is known of the peers'. */
+  | { readonly name: "leases" }
+  /** Takes back the lease of a client of this node: an address, a client identifier or a MAC. */
+  | { readonly name: "release"; readonly target: string }
   /** A DHT record by its 40-hex key. */
   | { readonly name: "dht-get"; readonly key: string }
   /** Why two members reach one another as they do; names or virtual addresses. */
@@ -26,12 +31,8 @@ export type NodeReply =
       /** `direct 192.0.2.1:7117` or `relay NAME`. */
       readonly via: string;
     }
-  | {
-      readonly kind: "resolved";
-      readonly ip: Ip;
-      readonly mac: string;
-      readonly holder: string;
-    }
+  | { readonly kind: "leases"; readonly leases: readonly LeaseRow[] }
+  | { readonly kind: "lease"; readonly lease: LeaseRow }
   | {
       readonly kind: "record";
       readonly record: Readonly<Record<string, string | number | boolean>>;

@@ -1,7 +1,7 @@
 /** Commands from outside: what they start, what they wait for, how they end. */
 import { fromHex, toHex } from "../base/bytes.ts";
 import { Outbox } from "../base/machine.ts";
-import { endpointText, parseIp } from "../base/net.ts";
+import { endpointText, type Mac, parseIp } from "../base/net.ts";
 import { addressFromBytes, addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
@@ -12,6 +12,7 @@ import { PAYLOAD_TYPES } from "../wire/message-type.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
 import type { NodeConfig, NodeOutput } from "./config.ts";
 import { explain } from "./explain.ts";
+import { findLease, leaseRowOf, leaseRows } from "./lease-report.ts";
 import type { Parts } from "./parts.ts";
 import { Pings } from "./pings.ts";
 
@@ -21,12 +22,13 @@ const WAITING_MAX = 256;
 /** A quorum takes a few round trips; a node that cannot reach one must be able to leave too. */
 const LEAVE_WITHIN_MS = 3_000;
 
-type Waiting = { id: number; pingSize: number | undefined };
+type Waiting = { readonly id: number; readonly pingSize?: number; readonly isLease?: boolean };
 type Answer = Extract<VnetOutput, { kind: "resolved" }>["answer"];
 
 export class NodeCommands {
   readonly #parts: Parts;
   readonly #ownName: string;
+  readonly #ownMac: Mac;
   readonly #claims: NodeConfig["claims"];
   readonly #rng: Rng;
   readonly #pings = new Pings();
@@ -37,10 +39,11 @@ export class NodeCommands {
   #leaving: { readonly ids: readonly number[]; readonly at: Millis } | undefined;
   #stopped = false;
 
-  constructor(parts: Parts, config: Pick<NodeConfig, "claims" | "nodeName">, rng: Rng) {
+  constructor(parts: Parts, config: Pick<NodeConfig, "claims" | "mac" | "nodeName">, rng: Rng) {
     this.#parts = parts;
     this.#claims = config.claims;
     this.#ownName = config.nodeName;
+    this.#ownMac = config.mac;
     this.#rng = rng;
   }
 
@@ -54,7 +57,13 @@ export class NodeCommands {
       case "ping":
         return this.#ping(now, id, command.target, command.size);
       case "resolve":
-        return this.#resolve(now, { id, pingSize: undefined }, command.ip);
+        return this.#get(now, { id, isLease: true }, this.#parts.leases.keyOf(command.ip));
+      case "leases": {
+        const leases = leaseRows(now, this.#parts, this.#ownName);
+        return this.#reply(id, { kind: "leases", leases });
+      }
+      case "release":
+        return this.#release(now, id, command.target);
       case "dht-get":
         return this.#dhtGet(now, id, command.key);
       case "explain":
@@ -86,8 +95,9 @@ export class NodeCommands {
   dhtResult(request: number, result: DhtResult): void {
     const waiting = this.#take(request);
     if (waiting === undefined) return;
-    if (result.status === "found") this.#reply(waiting.id, recordReply(result));
-    else if (result.status === "absent") this.#fail(waiting.id, "not-found", "no such record");
+    if (result.status === "found") this.#reply(waiting.id, this.#foundReply(waiting, result));
+    else if (result.status === "absent")
+      this.#fail(waiting.id, "not-found", waiting.isLease ? "nobody holds it" : "no such record");
     else this.#fail(waiting.id, "unavailable", "no quorum of the replicas answered: try again");
   }
 
@@ -95,11 +105,7 @@ export class NodeCommands {
     const waiting = this.#take(token);
     if (waiting === undefined) return;
     if (answer === undefined) return this.#fail(waiting.id, "not-found", "nobody holds it");
-    if (waiting.pingSize !== undefined) {
-      return this.#echo(now, waiting.id, answer.holder, waiting.pingSize);
-    }
-    const holder = this.#nameOf(answer.holder);
-    this.#reply(waiting.id, { kind: "resolved", ip: answer.ip, mac: answer.mac, holder });
+    this.#echo(now, waiting.id, answer.holder, waiting.pingSize ?? 0);
   }
 
   echoed(now: Millis, nonce: bigint, source: RingAddress): void {
@@ -128,7 +134,7 @@ export class NodeCommands {
     const link = this.#parts.links.views().find((view) => view.peer.name === target);
     if (link !== undefined) return this.#echo(now, id, link.peer.address, size);
     const ip = parseIp(target) ?? this.#claims.find((claim) => claim.name === target)?.ip;
-    if (ip !== undefined) return this.#resolve(now, { id, pingSize: size }, ip);
+    if (ip !== undefined) return this.#pingAddress(now, { id, pingSize: size }, ip);
     this.#fail(id, "unknown-peer", `no member called ${target} is linked: use its address`);
   }
 
@@ -161,7 +167,30 @@ export class NodeCommands {
     this.#parts.ring.handle(now, { ...route, excludeSelf: false });
   }
 
-  #resolve(now: Millis, waiting: Waiting, ip: string): void {
+  /** Only what DHCP gave can be taken back; the node's own address goes with `leave`. */
+  #release(now: Millis, id: number, target: string): void {
+    const lease = findLease(this.#parts, target);
+    if (lease === undefined) {
+      return this.#fail(id, "not-found", "no client of this node: ask the node that holds it");
+    }
+    if (lease.mac === this.#ownMac) {
+      return this.#fail(id, "bad-argument", "this node's own address: weft leave gives it back");
+    }
+    this.#parts.vnet.handle(now, { kind: "give-back", client: lease.client });
+    this.#reply(id, { kind: "done" });
+  }
+
+  #foundReply(waiting: Waiting, result: Extract<DhtResult, { status: "found" }>): NodeReply {
+    const { record, remainingSeconds } = result;
+    const nameOf = (address: RingAddress) =>
+      address === this.#parts.self ? this.#ownName : this.#nameOf(address);
+    const lease = waiting.isLease
+      ? leaseRowOf(record, remainingSeconds, nameOf, this.#parts.self)
+      : undefined;
+    return lease === undefined ? recordReply(result) : { kind: "lease", lease };
+  }
+
+  #pingAddress(now: Millis, waiting: Waiting, ip: string): void {
     const token = this.#wait(waiting);
     if (token !== undefined) this.#parts.vnet.handle(now, { kind: "resolve", token, ip });
   }
@@ -169,10 +198,13 @@ export class NodeCommands {
   #dhtGet(now: Millis, id: number, text: string): void {
     const key = text.length === 40 ? fromHex(text) : undefined;
     if (key === undefined) return this.#fail(id, "bad-argument", "a key is 40 hex digits");
-    const request = this.#wait({ id, pingSize: undefined });
+    this.#get(now, { id }, addressFromBytes(key));
+  }
+
+  #get(now: Millis, waiting: Waiting, key: RingAddress): void {
+    const request = this.#wait(waiting);
     if (request === undefined) return;
-    const get = { kind: "get", owner: "node", request, key: addressFromBytes(key) } as const;
-    this.#parts.dht.handle(now, get);
+    this.#parts.dht.handle(now, { kind: "get", owner: "node", request, key });
   }
 
   #leave(now: Millis, id: number): void {

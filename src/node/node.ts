@@ -358,7 +358,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     for (const view of this.#parts.links.views()) {
       if (toHex(view.peer.digest) === toHex(this.#config.digest)) continue;
       lines.push(
-        `${view.peer.name} uses another cluster file: compare range, lease and nodes on both sides`,
+        `${view.peer.name} uses another cluster file: compare range, lease, nodes and reservations on both sides`,
       );
     }
     return lines;

@@ -94,17 +94,23 @@ export class DhcpServer {
     this.#nak(pending, "address not available");
   }
 
+  /** The client's address is free for others from now on. */
+  giveBack(client: string): void {
+    this.#forget(client);
+    this.#context.emit({ kind: "release", client });
+  }
+
   lost(client: string): void {
     this.#granted.delete(client);
     this.#offers.close(client);
   }
 
   timeout(now: Millis): void {
-    for (const client of this.#offers.expired(now)) this.#giveBack(client);
+    for (const client of this.#offers.expired(now)) this.giveBack(client);
     if (now < this.#deadline) return;
     this.#deadline = NEVER;
     for (const [client, until] of this.#granted) {
-      if (until <= now) this.#giveBack(client);
+      if (until <= now) this.giveBack(client);
       else this.#deadline = Math.min(this.#deadline, until);
     }
   }
@@ -166,7 +172,7 @@ export class DhcpServer {
 
   #makeRoom(now: Millis): void {
     const client = this.#offers.yielding(now);
-    if (client !== undefined) this.#giveBack(client);
+    if (client !== undefined) this.giveBack(client);
   }
 
   #lease(client: string): LeaseState | undefined {
@@ -193,7 +199,7 @@ export class DhcpServer {
     const { client, expiresAt } = lease;
     if (!this.#host.bound(now, lease)) {
       this.#context.drop("table-full");
-      this.#giveBack(client);
+      this.giveBack(client);
       return false;
     }
     if (!this.#granted.has(client)) this.#grant(now, client, expiresAt);
@@ -205,7 +211,7 @@ export class DhcpServer {
     const client = clientOf(message);
     this.#pending.delete(client);
     const isKnown = this.#offers.has(client) || this.#host.lease(client) !== undefined;
-    if (this.#servesClient(client) && isKnown) this.#giveBack(client);
+    if (this.#servesClient(client) && isKnown) this.giveBack(client);
   }
 
   #decline(message: DhcpMessage): void {
@@ -220,18 +226,13 @@ export class DhcpServer {
   #release(message: DhcpMessage): void {
     const client = clientOf(message);
     if (!this.#servesClient(client)) return this.#context.drop("bad-field");
-    if (this.#lease(client)?.ip === message.ciaddr) this.#giveBack(client);
+    if (this.#lease(client)?.ip === message.ciaddr) this.giveBack(client);
   }
 
   #inform(request: DhcpRequest): void {
     const { options } = this.#context;
     const ip = request.message.ciaddr;
     if (subnetContains(options.range, ip)) this.#toTap(grantFrame(options, request, ip, undefined));
-  }
-
-  #giveBack(client: string): void {
-    this.#forget(client);
-    this.#context.emit({ kind: "release", client });
   }
 
   #forget(client: string): void {

@@ -165,9 +165,13 @@ export class Fence {
 
   /** The first address a linked peer was confirmed for. */
   ipOf(address: RingAddress): Ip | undefined {
+    return this.claimsOf(address).flatMap((entry) => entry.ips)[0];
+  }
+
+  /** Everything that a linked peer was confirmed for. */
+  claimsOf(address: RingAddress): readonly FilterEntry[] {
     const peer = this.#peers.byAddress(address);
-    const filter = peer === undefined ? undefined : this.#guarded.get(peer.link)?.filter;
-    return filter?.flatMap((entry) => entry.ips)[0];
+    return (peer === undefined ? undefined : this.#guarded.get(peer.link)?.filter) ?? [];
   }
 
   #tell(guarded: Guarded): void {

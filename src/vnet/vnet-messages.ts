@@ -66,6 +66,8 @@ export type VnetInput =
   | { readonly kind: "sent"; readonly token: number; readonly ok: boolean }
   /** What was leased when the agent ended: the machines behind a bridge still use it. */
   | { readonly kind: "restore"; readonly leases: readonly SavedLease[] }
+  /** A person takes a client's lease back. */
+  | { readonly kind: "give-back"; readonly client: string }
   | { readonly kind: "bound"; readonly lease: LeaseState }
   | { readonly kind: "refused"; readonly client: string; readonly reason: string }
   | { readonly kind: "lost"; readonly client: string; readonly ip: Ip; readonly mac: Mac }

@@ -9,7 +9,7 @@
  * This file only dispatches.
  */
 import type { DropReason } from "../base/drop-reason.ts";
-import type { Upcall } from "../base/engine.ts";
+import type { FilterEntry, Upcall } from "../base/engine.ts";
 import type { Machine } from "../base/machine.ts";
 import type { Ip } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
@@ -121,6 +121,11 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
     return this.#resolver.lookups();
   }
 
+  /** The MACs and addresses that a linked peer may speak for. */
+  claimsOf(address: RingAddress): readonly FilterEntry[] {
+    return this.#fence.claimsOf(address);
+  }
+
   /** How many frames and messages were dropped, by reason. */
   drops(): ReadonlyMap<DropReason, number> {
     return this.#context.drops();
@@ -144,6 +149,8 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
       case "sent":
         if (!this.#floods.sent(input.token, input.ok)) this.#fence.sent(input.token, input.ok);
         return;
+      case "give-back":
+        return this.#dhcp.giveBack(input.client);
       case "restore":
         return this.#dhcp.restore(now, input.leases);
       case "bound":

@@ -295,6 +295,42 @@ describe("mistakes, one line each with place, cause and cure", () => {
       "lab.yaml:3:7: nodes: 10.117.0.1 is kept for DHCP itself: choose from 10.117.0.2 upwards",
     ],
     [
+      `${S}reservations:\n  52:54:00:12:34:5: 10.117.0.9\n`,
+      'lab.yaml:3:3: reservations: "52:54:00:12:34:5" is no MAC, id:HEX or host name: write 52:54:00:12:34:56, id:01525400123456 or printer',
+    ],
+    [
+      `${S}reservations:\n  id:: 10.117.0.9\n`,
+      'lab.yaml:3:3: reservations: "id:" is no MAC, id:HEX or host name: write 52:54:00:12:34:56, id:01525400123456 or printer',
+    ],
+    [
+      `${S}reservations:\n  printer: 10.118.0.9\n`,
+      "lab.yaml:3:3: reservations: 10.118.0.9 is outside the range 10.117.0.0/16: choose one inside",
+    ],
+    [
+      `${S}reservations:\n  printer: 10.117.0.1\n`,
+      "lab.yaml:3:3: reservations: 10.117.0.1 is kept for DHCP itself: choose from 10.117.0.2 upwards",
+    ],
+    [
+      `${S}reservations:\n  printer: ten\n`,
+      'lab.yaml:3:3: reservations.printer: "ten" is no IPv4 address: write it like 10.117.0.10',
+    ],
+    [
+      `${S}reservations:\n  a: 10.117.0.9\n  b: 10.117.0.9\n`,
+      "lab.yaml:4:3: reservations: 10.117.0.9 is kept for a too: give one of them another",
+    ],
+    [
+      `${S}nodes: {c: {ip: 10.117.0.9}}\nreservations:\n  b: 10.117.0.9\n`,
+      "lab.yaml:4:3: reservations: 10.117.0.9 is kept for c too: give one of them another",
+    ],
+    [
+      `${S}reservations:\n  02:00:00:00:00:AA: 10.117.0.8\n  02-00-00-00-00-aa: 10.117.0.9\n`,
+      "lab.yaml:4:3: reservations: 02:00:00:00:00:aa has a reservation already: keep one of the two",
+    ],
+    [
+      `${S}address: static\nip: 10.117.0.9\nreservations: {b: 10.117.0.9}\n`,
+      "lab.yaml:3:1: ip: 10.117.0.9 stands under reservations: choose another address",
+    ],
+    [
       `${S}nodes:\n  Big_One: {}\n`,
       'lab.yaml:3:3: nodes: "Big_One" is no node name: use 1 to 63 of a-z 0-9 and -',
     ],
@@ -502,7 +538,19 @@ describe("the shared part's digest", () => {
       hex(load(`${S}${line}\n`)),
     );
     const claim = hex(load(S.replace("0.6", "0.7")));
-    expect(new Set([hex(base), claim, ...others]).size).toBe(6);
+    const reserved = ["{x: 10.117.0.9}", "{x: 10.117.0.8}", "{y: 10.117.0.9}"].map((map) =>
+      hex(load(`${S}reservations: ${map}\n`)),
+    );
+    expect(new Set([hex(base), claim, ...others, ...reserved]).size).toBe(9);
+  });
+
+  it("depends on no spelling or order of reservations", () => {
+    const of = (map: string): string => hex(load(`secret: ${KEY}\nreservations: ${map}\n`));
+    expect(of("{x: 10.117.0.9, '02:00:00:00:00:AA': 10.117.0.8}")).toBe(
+      of("{02-00-00-00-00-aa: 10.117.0.8, X: 10.117.0.9}"),
+    );
+    expect(of("{id:01AB: 10.117.0.9}")).toBe(of("{id:01:ab: 10.117.0.9}"));
+    expect(of("{}")).toBe(hex(load(`secret: ${KEY}\n`)));
   });
 });
 

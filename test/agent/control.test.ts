@@ -73,8 +73,9 @@ describe("the control socket", () => {
     expect(await callAgent(path, "lease")).toMatchObject({
       lease: { ip: "10.117.0.10" },
       known: [
-        { ip: "10.117.0.10", name: "alpha", own: true },
-        { ip: "10.117.0.11", name: "beta", own: false },
+        { ip: "10.117.0.10", holder: "alpha", own: true },
+        { ip: "10.117.0.12", client: "ff07", holder: "alpha", own: true },
+        { ip: "10.117.0.11", holder: "beta", own: false },
       ],
     });
     expect(await callAgent(path, "ring")).toMatchObject({

@@ -22,6 +22,7 @@ import type { LanSocketOptions } from "../../src/io/lan-socket.ts";
 import type { MainlineOptions } from "../../src/io/mainline-dht.ts";
 import type { NodeConfig, NodeInput, NodeOutput } from "../../src/node/config.ts";
 import type { Explained } from "../../src/node/explain.ts";
+import type { LeaseRow } from "../../src/node/lease-report.ts";
 import type { NodeStatus, PeerStatus } from "../../src/node/status.ts";
 import { suite } from "../support/suite.ts";
 
@@ -138,6 +139,24 @@ const EXPLAINED: Explained = {
   },
 };
 
+const GUEST: LeaseRow = {
+  ip: "10.117.0.12",
+  mac: "52:54:00:12:34:56",
+  client: "ff07",
+  holder: "alpha",
+  own: true,
+  expiresInSeconds: 1_800,
+};
+
+const LEASES: readonly LeaseRow[] = [
+  {
+    ...{ ip: "10.117.0.10", mac: "02:00:00:00:00:0a", client: "0102000000000a" },
+    ...{ holder: "alpha", own: true, expiresInSeconds: 3_541 },
+  },
+  GUEST,
+  { ip: "10.117.0.11", mac: "02:00:00:00:00:0b", holder: "beta", own: false },
+];
+
 export class FakeNode {
   readonly inputs: NodeInput[] = [];
   readonly outputs: NodeOutput[] = [];
@@ -155,6 +174,12 @@ export class FakeNode {
         id,
         reply: { kind: "pong", peer: "beta", rttMs: 1.5, via: "relay gamma" },
       });
+    } else if (command.name === "leases") {
+      this.outputs.push({ kind: "reply", id, reply: { kind: "leases", leases: LEASES } });
+    } else if (command.name === "resolve" && command.ip === "10.117.0.12") {
+      this.outputs.push({ kind: "reply", id, reply: { kind: "lease", lease: GUEST } });
+    } else if (command.name === "release" && command.target === "ff07") {
+      this.outputs.push({ kind: "reply", id, reply: { kind: "done" } });
     } else if (command.name === "survey") {
       this.outputs.push({ kind: "reply", id, reply: { kind: "done" } });
     } else if (command.name === "explain" && command.to === "gamma") {

@@ -102,7 +102,10 @@ describe("asking a running agent", () => {
     "ip",
     "ip --peer beta",
     "lease list",
+    "lease list --json",
     "lease show",
+    "lease show 10.117.0.12",
+    "lease release id:ff07",
     "ring",
     "journal -n 5",
     "ping beta -c 1",
@@ -192,13 +195,66 @@ describe("asking a running agent", () => {
     expect(await weft("explain nobody")).toMatchObject({ code: 7 });
     expect(await weft("ip --peer nobody")).toMatchObject({ code: 7 });
     expect(await weft("ip --peer gamma")).toMatchObject({ code: 1, out: "" });
-    expect(await weft("lease show --ip 10.117.0.99")).toMatchObject({ code: 7 });
+    expect(await weft("lease show 10.117.0.99")).toMatchObject({ code: 7 });
     expect(await weft(`dht get ${"0".repeat(40)}`)).toMatchObject({ code: 7 });
     expect(await weft("dht get 00")).toMatchObject({
       code: 2,
       err: "weft: a key has 40 hex digits\n",
     });
-    expect(await weft("lease show --ip x")).toMatchObject({ code: 2 });
+    expect(await weft("lease show x")).toMatchObject({ code: 2 });
+    expect(await weft("lease release 10.117.0.99")).toMatchObject({ code: 7 });
+    expect(await weft("lease release")).toMatchObject({ code: 2 });
+  });
+});
+
+describe("lease reserve", () => {
+  beforeEach(() => {
+    machine = new FakeMachine();
+  });
+  afterEach(() => machine.remove());
+
+  const MAC = "52:54:00:12:34:56";
+  const written = (): string => readFileSync(join(machine.folder, "etc/lab.yaml"), "utf8");
+
+  it("writes into the file and leaves all else as it was, comments and mode too", async () => {
+    await weft("init lab --range 10.9.0.0/16");
+    const file = join(machine.folder, "etc/lab.yaml");
+    // The one thing that changes: blanks before a comment become one.
+    const before = `${written().replace(/ +#/, " #")}nodes: {a: {ip: 10.9.0.9}} # kept\n`;
+    writeFileSync(file, before, { mode: 0o600 });
+    const ran = await weft(`lease reserve ${MAC.toUpperCase()}=10.9.0.50 lab`);
+    expect(ran).toMatchObject({ code: 0, err: "" });
+    expect(ran.out).toContain("every member's file");
+    expect(written()).toBe(`${before}reservations:\n  ${MAC}: 10.9.0.50\n`);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    await weft("lease reserve Printer=10.9.0.51 lab");
+    await weft("lease reserve 52-54-00-12-34-56=10.9.0.52 lab");
+    expect(written()).toBe(`${before}reservations:\n  ${MAC}: 10.9.0.52\n  printer: 10.9.0.51\n`);
+    expect(await weft("config check lab")).toMatchObject({ code: 0 });
+  });
+
+  it.each([
+    ["printer", 2, "is no IPv4 address"],
+    ["a_b=10.9.0.5", 2, "is no MAC, id:HEX or host name"],
+    ["printer=10.8.0.5", 5, "is outside the range"],
+    ["printer=10.9.0.1", 5, "is kept for DHCP itself"],
+    ["printer=10.9.0.9", 5, "10.9.0.9 is kept for a too"],
+  ])("refuses %s and writes nothing", async (wish, code, words) => {
+    await weft("init lab --range 10.9.0.0/16");
+    const file = join(machine.folder, "etc/lab.yaml");
+    writeFileSync(file, `${written()}nodes: {a: {ip: 10.9.0.9}}\n`, { mode: 0o600 });
+    const before = written();
+    const ran = await weft(`lease reserve ${wish} lab`);
+    expect(ran.code).toBe(code);
+    expect(ran.err).toContain(words);
+    expect(written()).toBe(before);
+  });
+
+  it("without a file that may be written it prints the line", async () => {
+    const env = { WEFT_SECRET: KEY };
+    const ran = await weft("lease reserve printer=10.117.0.50 lab", { env });
+    expect(ran.code).toBe(4);
+    expect(ran.out).toContain("reservations:\n  printer: 10.117.0.50\n");
   });
 });
 

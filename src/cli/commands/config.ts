@@ -7,6 +7,7 @@ import { durationText } from "../../agent/duration.ts";
 import { hostPortText } from "../../agent/host-port.ts";
 import { proxyText } from "../../agent/proxy-setting.ts";
 import { relayText } from "../../agent/relay-setting.ts";
+import { reservedByText } from "../../agent/reservations.ts";
 import { subnetText } from "../../base/net.ts";
 import { type Command, type CommandContext, flagArg, textArg } from "../command.ts";
 import { addKeyOptions, configSources, outputOptions, selectNetwork } from "../options.ts";
@@ -97,6 +98,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     log: config.log,
     state_dir: config.stateDir,
     run_dir: config.runDir,
+    reservations: config.reservations.map(({ by, ip }) => `${reservedByText(by)}=${ip}`),
     nodes: config.claims.map(({ name, ip }) => `${name}=${ip}`),
   };
 }
