@@ -51,6 +51,9 @@ wireguard-go wireguard-go
 wireguard-tools wg
 miniupnpd-nftables miniupnpd
 coturn turnserver
+groff-base groff
+zsh zsh
+fish fish
 TABLE
 }
 

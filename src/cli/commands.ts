@@ -1,5 +1,6 @@
 /** Every verb, in the order of `weft --help`. */
 import type { Command } from "./command.ts";
+import { createCompletionCommand } from "./commands/completion.ts";
 import { configCommand } from "./commands/config.ts";
 import { dhtCommand } from "./commands/dht.ts";
 import { downCommand, leaveCommand } from "./commands/down.ts";
@@ -38,5 +39,6 @@ export const COMMANDS: readonly Command[] = [
   journalCommand,
   waitCommand,
   configCommand,
+  createCompletionCommand(() => COMMANDS),
   versionCommand,
 ];

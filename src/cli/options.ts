@@ -113,12 +113,23 @@ export function selectNetwork(
   }
   const chosen = network ?? onlyOne(runDir, ".sock") ?? onlyOne(folders.configDir, ".yaml");
   if (chosen !== undefined) return { network: chosen, file: clusterFile(folders, chosen), folders };
-  const known = [...new Set([...stems(folders.configDir, ".yaml"), ...stems(runDir, ".sock")])];
+  const known = networksIn(folders.configDir, runDir);
   const text =
     known.length === 0
       ? `no network in ${folders.configDir}: make one with \`weft init NAME\`, or name a file with --config`
       : `several networks (${known.join(", ")}): name one, or set WEFT_NETWORK`;
   throw new WeftError(known.length === 0 ? "config-missing" : "network-unknown", text);
+}
+
+function networksIn(configDir: string, runDir: string): string[] {
+  return [...new Set([...stems(configDir, ".yaml"), ...stems(runDir, ".sock")])];
+}
+
+/** Names of the networks that have a file or a running agent here. */
+export function knownNetworks(terminal: Terminal, args: GlobalArgs): string[] {
+  const folders = defaultFolders(terminal.env, terminal.uid);
+  const runDir = args.runDir ?? terminal.env["WEFT_RUN_DIR"] ?? folders.runDir;
+  return networksIn(folders.configDir, runDir);
 }
 
 function nameInFile(path: string): string {

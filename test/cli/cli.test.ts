@@ -114,6 +114,7 @@ describe("asking a running agent", () => {
     "netcheck --json",
     "explain gamma",
     "explain gamma beta --json",
+    "completion peers",
   ])("weft %s", async (line) => {
     const ran = await weft(line);
     expect(ran.err).toBe("");
@@ -347,6 +348,14 @@ describe("without an agent", () => {
     });
     expect(await weft("status", { env: { WEFT_NETWORK: "two" } })).toMatchObject({ code: 3 });
     expect(await weft("status two")).toMatchObject({ code: 3 });
+  });
+
+  it("completion has names at a key press, and never complains", async () => {
+    expect(await weft("completion peers")).toEqual({ code: 0, out: "", err: "" });
+    await weft("init two");
+    await weft("init lab");
+    writeFileSync(join(machine.folder, "etc/$(reboot).yaml"), "");
+    expect((await weft("completion networks")).out).toBe("lab\ntwo\n");
   });
 
   it("down without agent is no failure", async () => {
