@@ -4,6 +4,7 @@
  */
 import { concat } from "../src/base/bytes.ts";
 import { internetChecksum } from "../src/frame/checksum.ts";
+import { FRAGMENT_HEADER_BYTES } from "./datagram.ts";
 import { frameRoom, type PathCommand } from "./engine-session.ts";
 import {
   type FrameView,
@@ -106,7 +107,10 @@ function answerV6(packet: Uint8Array, mtu: number): Uint8Array {
  * SYNs that came in: the size is a limit for what our side sends in answer.
  */
 export function clampToPath(frame: Uint8Array, path: PathCommand | undefined): Uint8Array {
-  return path?.settled === true ? clampMss(frame, frameRoom(path)) : frame;
+  if (path === undefined) return frame;
+  const room = frameRoom(path);
+  // Before the size is settled two halves carry it: TCP never has to wait for the search.
+  return clampMss(frame, path.settled === true ? room : 2 * (room - FRAGMENT_HEADER_BYTES));
 }
 
 function clampMss(frame: Uint8Array, room: number): Uint8Array {

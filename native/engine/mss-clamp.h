@@ -12,7 +12,7 @@ namespace weft {
 
 /// What a SYN is clamped to.
 struct MssLimit {
-  /// The largest frame the path carries whole.
+  /// The largest frame the path carries.
   size_t frameRoom = 0;
   /// The checksum field holds the pseudo-header sum alone: the kernel completes it.
   bool partialChecksum = false;

@@ -23,6 +23,14 @@ struct PathState {
     const size_t overhead = wire::overheadBytes + (relayed ? wire::relayHeaderBytes : 0);
     return maxDatagram > overhead ? maxDatagram - overhead : 0;
   }
+
+  /// The largest frame that passes at all, so that TCP never has to wait for the size: whole once it
+  /// is settled, in two halves before.
+  size_t mssRoom() const {
+    const size_t whole = frameRoom();
+    if (settled || whole < wire::fragmentIdBytes) return whole;
+    return 2 * (whole - wire::fragmentIdBytes);
+  }
 };
 
 class PathTable {

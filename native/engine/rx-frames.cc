@@ -124,9 +124,7 @@ DropReason RxThread::deliver(RxSession& session, const wire::Descriptor& descrip
   }
   // The peer's size is a limit for what our side sends it, too.
   const PathState* path = session.paths.active();
-  if (path != nullptr && path->settled) {
-    clampMss(frame, view, {path->frameRoom(), descriptor.partial});
-  }
+  if (path != nullptr) clampMss(frame, view, {path->mssRoom(), descriptor.partial});
   session.shared->framesIn.add();
   session.shared->bytesIn.add(frame.size());
   tapWriter_.add(session.id, descriptor, frame, view);

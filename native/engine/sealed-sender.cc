@@ -71,7 +71,7 @@ void SealedSender::sendFrame(uint64_t nowMs, TxSession& session, const VnetHeade
     return answerTooBig(*way, frame, *view);
   }
   const bool partial = (vnet.flags & VnetHeader::needsChecksum) != 0;
-  if (view && way->route.settled) clampMss(frame, *view, {way->route.frameRoom, partial});
+  if (view) clampMss(frame, *view, {way->route.mssRoom, partial});
   const auto descriptor = describeFrame(vnet, frame, view);
   if (!descriptor) return counters_.drop(DropReason::tapError);
   sendFrameBody(*way, *descriptor, frame.size(),

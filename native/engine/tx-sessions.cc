@@ -74,6 +74,7 @@ std::optional<Route> TxSessions::routeOf(TxSession& session, std::optional<PathI
   Route route;
   route.maxDatagram = path->maxDatagram;
   route.frameRoom = path->frameRoom();
+  route.mssRoom = path->mssRoom();
   route.settled = path->settled;
   const DirectTarget* direct = std::get_if<DirectTarget>(&path->to);
   if (const auto* relay = std::get_if<RelayTarget>(&path->to)) {

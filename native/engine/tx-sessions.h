@@ -34,6 +34,7 @@ struct Route {
   Label label = 0;  // not zero: a relay shim stands in front
   uint16_t maxDatagram = 0;
   size_t frameRoom = 0;  // the largest frame that leaves whole
+  size_t mssRoom = 0;    // the largest that passes at all
   bool settled = false;  // maxDatagram is not about to grow
 
   size_t shimBytes() const { return label == 0 ? 0 : wire::relayHeaderBytes; }

@@ -154,7 +154,8 @@ export type EngineCommand =
        * `maxDatagram` is not about to grow. Then frames above it that nobody may cut (IPv4 with DF,
        * IPv6 above 1,280 bytes, and what two halves cannot carry) are dropped and answered into the
        * TAP with ICMP "packet too big" from their own destination, at most `tooBigAnswersPerSecond`
-       * a session; and the MSS option of TCP's SYN is lowered to fit, both of ours and of the peer's.
+       * a session. The MSS option of TCP's SYN is lowered to what fits, in two halves before that,
+       * both of ours and of the peer's.
        */
       readonly settled?: boolean;
       /** When active and silent this long, the engine sends an empty control message. 0 = never. */

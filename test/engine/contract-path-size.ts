@@ -156,6 +156,7 @@ export function pathSizeContract(lab: () => Lab): void {
 
   for (const isV6 of [false, true]) {
     const most = INNER_MTU - (isV6 ? 60 : 40);
+    const inHalves = 2 * (INNER_MTU + 14 - 4) - 14 - (isV6 ? 60 : 40);
     it(`clamps the MSS of IPv${isV6 ? 6 : 4} SYNs, out and in`, async () => {
       const { a, b } = await smallPair(lab());
       settle(b, a, false);
@@ -169,13 +170,29 @@ export function pathSizeContract(lab: () => Lab): void {
       settle(b, a, false);
       a.engine.apply([{ op: "frame-to-peer", session: 1, bytes: syn(9_000, isV6) }]);
       await lab().until(() => b.tap.length === 3);
-      expect(b.tap.map(mssOf)).toEqual([most, most, 9_000]);
+      expect(b.tap.map(mssOf)).toEqual([most, most, inHalves]);
       for (const frame of b.tap) {
         const packet = frame.subarray(14);
         expect(tcpChecksum(packet, packet.length - 24)).toBe(0);
       }
     });
   }
+
+  it("lets no TCP segment wait for the search: two halves carry what a SYN agreed on", async () => {
+    const { a, b } = await smallPair(lab());
+    settle(a, b, false);
+    settle(b, a, false);
+    a.engine.apply([{ op: "frame-to-peer", session: 1, bytes: syn(9_000, false) }]);
+    await lab().until(() => b.tap.length === 1);
+    const mss = mssOf(b.tap[0]);
+    a.engine.apply([
+      { op: "frame-to-peer", session: 1, bytes: packetV4(mss + 40) },
+      { op: "frame-to-peer", session: 1, bytes: packetV4(mss + 41) },
+    ]);
+    await lab().until(() => droppedFor(a, "too-big") === 1);
+    await lab().until(() => b.tap.length === 2);
+    expect(b.tap[1]).toEqual(packetV4(mss + 40));
+  });
 
   it("leaves an MSS that fits alone", async () => {
     const { a, b } = await smallPair(lab());
