@@ -24,7 +24,7 @@ struct PathState {
     return maxDatagram > overhead ? maxDatagram - overhead : 0;
   }
 
-  /// The largest frame that passes at all, so that TCP never has to wait for the size: whole once it
+  /// The largest frame that passes, so that TCP never has to wait for the size: whole once it
   /// is settled, in two halves before.
   size_t mssRoom() const {
     const size_t whole = frameRoom();

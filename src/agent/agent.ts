@@ -363,6 +363,8 @@ export class Agent {
           "address",
           this.#addressed.setAddress(output.ip, this.#config.range),
         );
+      case "mtu":
+        return void this.#settle("mtu", this.#tools.hostInterface.setMtu(output.mtu));
       case "interface-clear":
         return void this.#settle("address", this.#addressed.clearAddress(output.ip));
       case "state":

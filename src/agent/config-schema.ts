@@ -283,7 +283,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     shared: true,
     meaning: "how long a lease holds without renewal, 20s to 1d",
   },
-  mtu: { fallback: "auto", shared: true, meaning: "MTU of the interface: auto or 1280 to 9202" },
+  mtu: {
+    fallback: "auto",
+    shared: true,
+    meaning: "MTU of the interface: 1280 to 9202, or auto: 1390, more where every path carries it",
+  },
   domain: { fallback: undefined, shared: true, meaning: "DNS domain that DHCP clients are told" },
   listen: {
     fallback: `${DEFAULT_PORT}`,

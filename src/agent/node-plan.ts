@@ -3,15 +3,11 @@ import { concat, utf8 } from "../base/bytes.ts";
 import { type Endpoint, familyOf, type Mac, macFromBytes } from "../base/net.ts";
 import { identityFromSeed } from "../crypto/identity.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
+import { AUTO_MTU } from "../node/auto-mtu.ts";
 import type { NodeConfig, SavedState } from "../node/config.ts";
 import type { Config } from "./config.ts";
 import { sharedDigest } from "./shared-digest.ts";
 
-/**
- * `mtu: auto`: 1,390 bytes inside fit a path of 1,500 with IPv6 outside and a relay's shim, with a
- * little room for tunnels of others.
- */
-export const AUTO_MTU = 1_390;
 /** The port that networks without UDP let out. */
 const HTTPS_PORT = 443;
 
@@ -87,6 +83,9 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     bridged: facts.bridgeMac !== undefined,
     dhcp: config.dhcp,
     mtu: mtuOf(config),
+    // A DHCP client sets what its lease says, and a bridge takes the least of its ports.
+    raisesMtu:
+      config.mtu === "auto" && config.addressMode !== "dhcp" && facts.bridgeMac === undefined,
     sockets: facts.bound.map((endpoint) => familyOf(endpoint.ip)),
     bound: facts.bound,
     relay: config.relay,

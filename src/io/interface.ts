@@ -66,6 +66,10 @@ export class HostInterface {
     return this.#queue(() => this.#run(["link", "set", "dev", this.name, "mtu", `${mtu}`, "up"]));
   }
 
+  setMtu(mtu: number): Promise<IpResult> {
+    return this.#queue(() => this.#run(["link", "set", "dev", this.name, "mtu", `${mtu}`]));
+  }
+
   /**
    * Makes `ip` the one address of `range` on the interface. An address that is there already is left
    * alone, so that a restarted agent cuts no connection; addresses outside the range are not ours.

@@ -38,6 +38,8 @@ export interface NodeConfig {
   /** Whether they are given addresses; default: auto. */
   readonly dhcp?: DhcpMode;
   readonly mtu: number;
+  /** It is raised where every path carries more. */
+  readonly raisesMtu?: boolean;
   /** The family of each of the engine's UDP sockets, in order. */
   readonly sockets: readonly IpFamily[];
   /** As bound, one for each of them; the wildcard address stands for every one of its family. */
@@ -93,6 +95,8 @@ export type NodeOutput =
   | { readonly kind: "engine"; readonly command: EngineCommand }
   | { readonly kind: "interface"; readonly ip: Ip; readonly prefix: number; readonly mtu: number }
   | { readonly kind: "interface-clear"; readonly ip: Ip }
+  /** The interface's MTU from now on. */
+  | { readonly kind: "mtu"; readonly mtu: number }
   | { readonly kind: "state"; readonly state: NodeState }
   | { readonly kind: "event"; readonly event: CoreEvent }
   | { readonly kind: "reply"; readonly id: number; readonly reply: NodeReply }

@@ -14,13 +14,14 @@ import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { RingView } from "../ring/ring.ts";
 import { parseEcho } from "../wire/echo.ts";
 import { PAYLOAD_TYPES } from "../wire/message-type.ts";
+import { AutoMtu } from "./auto-mtu.ts";
 import { Bootstrap } from "./bootstrap.ts";
 import { NodeCommands } from "./commands.ts";
 import type { NodeConfig, NodeInput, NodeOutput, SavedPeer } from "./config.ts";
 import { buildParts, type Parts, type Tools } from "./parts.ts";
 import { Phases } from "./phases.ts";
 import type { NodeState, NodeStatus } from "./status.ts";
-import { reportStatus } from "./status-report.ts";
+import { innerMtu, reportStatus } from "./status-report.ts";
 import { sumDrops } from "./sum-drops.ts";
 import { type FixedAddress, type News, Wiring } from "./wiring.ts";
 
@@ -54,6 +55,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #peers: readonly SavedPeer[];
   #unanswered = false;
   #onlineAt: Millis = 0;
+  readonly #autoMtu: AutoMtu | undefined;
 
   constructor(config: NodeConfig, tools: Tools) {
     this.#config = config;
@@ -65,6 +67,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     const remembered = this.#peers.map((peer) => peer.endpoint);
     this.#bootstrap = new Bootstrap(tools.rng.fork("bootstrap"), config.bootstrap, remembered);
     this.#commands = new NodeCommands(this.#parts, config, tools.rng.fork("commands"));
+    this.#autoMtu = config.raisesMtu === true ? new AutoMtu() : undefined;
     this.#timers.set("start", 0);
   }
 
@@ -102,6 +105,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       state: this.#state,
       startedAt: this.#startedAt,
       health: this.#health(now),
+      mtu: this.#mtu,
     });
   }
 
@@ -160,8 +164,10 @@ export class Node implements Machine<NodeInput, NodeOutput> {
 
   #timeout(now: Millis): void {
     for (const name of this.#timers.takeExpired(now)) {
-      if (name === "traffic") this.#reportTraffic(now);
-      else if (name === "save") this.#save();
+      if (name === "traffic") {
+        this.#reportTraffic(now);
+        this.#lookAtMtu(now);
+      } else if (name === "save") this.#save();
       else if (name === "unanswered") this.#unanswered = this.#parts.links.views().length === 0;
     }
     this.#wiring.timeout(now);
@@ -201,7 +207,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "interface-clear":
         return this.#outbox.push(news);
       case "interface":
-        return this.#outbox.push({ ...news, mtu: this.#config.mtu });
+        return this.#outbox.push({ ...news, mtu: this.#mtu });
       case "link-up":
         this.#unanswered = false;
         return this.#linksChanged(now);
@@ -309,6 +315,21 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #reportTraffic(now: Millis): void {
     this.#outbox.push({ kind: "engine", command: { op: "report-traffic" } });
     this.#timers.set("traffic", now + TRAFFIC_REPORT_MS);
+  }
+
+  get #mtu(): number {
+    return this.#autoMtu?.mtu ?? this.#config.mtu;
+  }
+
+  #lookAtMtu(now: Millis): void {
+    const paths = this.#parts.links.views().flatMap((view) => {
+      const mtu = innerMtu(view);
+      return mtu === undefined ? [] : [{ mtu, isSettled: view.isSizeSettled }];
+    });
+    const event = this.#autoMtu?.look(now, paths);
+    if (event === undefined) return;
+    this.#outbox.push({ kind: "mtu", mtu: this.#mtu });
+    this.#outbox.push({ kind: "event", event });
   }
 
   #ask(now: Millis): void {

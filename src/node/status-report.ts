@@ -29,6 +29,7 @@ export interface ReportInput {
   readonly state: NodeState;
   readonly startedAt: Millis;
   readonly health: readonly string[];
+  readonly mtu: number;
 }
 
 export function reportStatus(now: Millis, input: ReportInput): NodeStatus {
@@ -41,7 +42,7 @@ export function reportStatus(now: Millis, input: ReportInput): NodeStatus {
     state: degraded ? "degraded" : input.state,
     health: input.health,
     mac: config.mac,
-    mtu: config.mtu,
+    mtu: input.mtu,
     lease: leaseStatus(now, config, ownLease(config, parts)),
     ring: ringStatus(parts),
     peers: parts.links.views().map((view) => peerStatus(now, parts, view)),

@@ -129,6 +129,13 @@ describe("running", () => {
     agent.stop();
   });
 
+  it("gives the interface the MTU that the node says", async () => {
+    const agent = await started();
+    machine.say({ kind: "mtu", mtu: 8_922 });
+    await vi.waitFor(() => expect(machine.ipCommands).toContain("link set dev weft-lab mtu 8922"));
+    agent.stop();
+  });
+
   it("an interface that cannot be set is a line of status until it can", async () => {
     const agent = await started();
     machine.ipFault = { ok: false, code: "interface-failed", detail: "ip addr: no" };

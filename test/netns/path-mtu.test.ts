@@ -13,7 +13,7 @@ const TAP_MTU = "mtu: 9000";
 const FRAGMENTS = "ip[6:2] & 0x3fff != 0 or (ip6 and ip6[6] == 44)";
 const TITLE = "frames find out what their path carries, and so do the machines that send them";
 
-describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
+describeWhere(TITLE, kernelNeeds("tcpdump", "tshark", "iperf3"), () => {
   let cluster: Cluster | undefined;
   afterEach(() => cluster?.remove());
   afterAll(() => cluster?.remove());
@@ -49,6 +49,41 @@ describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
       await carriesExactly(cluster, inner);
     });
   }
+
+  it("mtu: auto follows what every path carries, and a stream goes on through each change", async () => {
+    cluster = await Cluster.create("automtu");
+    for (const name of ["a", "b", "c"]) {
+      const agent = await cluster.addAgent(name);
+      if (name !== "c") await setUnderlayMtu(cluster, agent, 9_000);
+    }
+    const [a, b, c] = [cluster.agent("a"), cluster.agent("b"), cluster.agent("c")];
+    for (const agent of [a, b]) {
+      agent.start();
+      await agent.online();
+    }
+    const ip = await cluster.ip("b");
+    const small = await speed(a, b, ip);
+    expect(await tapMtu(a)).toBe(1_390);
+    const stream = await startStream(a, b, ip, 600);
+    const isRaised = async () => (await tapMtu(a)) === 8_922 && (await tapMtu(b)) === 8_922;
+    await eventually("the MTU is raised at both ends", isRaised, 60_000, 500);
+    const large = await speed(a, b, ip);
+    figure(`one TCP stream over an underlay of 9000: ${small} Mbit/s at 1390, ${large} at 8922`);
+    // a veth pair takes what is larger than its MTU
+    for (const { site } of [a, b]) await sendsSinglePackets(site);
+    await digHole(cluster, 1_500, "ip daddr 198.51.100.3");
+    c.start();
+    await c.online();
+    const begun = Date.now();
+    const isLowered = async () => (await tapMtu(a)) === 1_390 && (await tapMtu(b)) === 1_390;
+    await eventually("the MTU is lowered at both ends", isLowered, 60_000, 500);
+    figure(`lowered ${Date.now() - begun} ms after a member with an underlay of 1500 joined`);
+    await (await startStream(a, c, await cluster.ip("c"))).past(5);
+    await stream.past(MEGABYTES);
+    expect(stream.longestGapMs()).toBeLessThan(10_000);
+    const changes = [...a.log.matchAll(/"msg":"(mtu-\w+)"/g)].map(([, what]) => what);
+    expect(changes).toEqual(["mtu-raised", "mtu-lowered"]);
+  });
 
   it("an IPv6 underlay of 1280 bytes: ping -M do sees 1182", async () => {
     cluster = await Cluster.create("under1280", { extra: TAP_MTU });
@@ -120,13 +155,25 @@ async function sendsSinglePackets(site: Site): Promise<void> {
 }
 
 /** Larger IP packets vanish on the way, and nobody says so. */
-async function digHole(cluster: Cluster, bytes: number): Promise<void> {
+async function digHole(cluster: Cluster, bytes: number, towards = ""): Promise<void> {
   const rules = `add table bridge weft
 add chain bridge weft forward { type filter hook forward priority 0; policy accept; }
-add rule bridge weft forward ether type ip ip length > ${bytes} drop
+add rule bridge weft forward ether type ip ${towards} ip length > ${bytes} drop
 `;
   const nft = ["ip", "netns", "exec", cluster.lab.internet, "nft", "-f", "-"];
   await run(nft, { input: rules });
+}
+
+async function tapMtu({ site }: Agent): Promise<number> {
+  return Number((await site.finish(["cat", `/sys/class/net/${TAP}/mtu`])).stdout);
+}
+
+/** Mbit/s of one TCP stream, as received. */
+async function speed(from: Agent, to: Agent, ip: string): Promise<number> {
+  const server = to.site.start(["iperf3", "-s", "-1", "--forceflush", "-B", ip]);
+  await eventually("iperf3 listens", async () => server.output.includes("listening"), 10_000);
+  const { stdout } = await from.site.finish(["iperf3", "-c", ip, "-t", "3", "-J"]);
+  return Math.round(JSON.parse(stdout).end.sum_received.bits_per_second / 1e6);
 }
 
 async function setUnderlayMtu(cluster: Cluster, agent: Agent, bytes: number): Promise<void> {
@@ -151,14 +198,14 @@ require("net").createServer((socket) => socket.on("error", () => {}).on("data", 
   for (bytes += part.length; said < Math.floor(bytes / 1e6); ) console.log("at " + Date.now() + " " + ++said);
 })).listen(port, ip, () => console.log("ready"));`;
 
-/** At 20 MB/s: the hole opens in the middle. */
+/** A megabyte each 50 ms, unless said: the hole opens in the middle. */
 const SEND = `
-const [ip, port] = process.argv.slice(1);
+const [ip, port, paceMs] = process.argv.slice(1);
 const megabyte = Buffer.alloc(1e6, 7);
 let sent = 0;
 const socket = require("net").connect(port, ip, function send() {
   if (sent++ === ${MEGABYTES}) return socket.end();
-  socket.write(megabyte, () => setTimeout(send, 50));
+  socket.write(megabyte, () => setTimeout(send, +paceMs));
 });`;
 
 interface Stream {
@@ -169,11 +216,11 @@ interface Stream {
 
 let streams = 0;
 
-async function startStream(from: Agent, to: Agent, ip: string): Promise<Stream> {
+async function startStream(from: Agent, to: Agent, ip: string, paceMs = 50): Promise<Stream> {
   const target = [ip, `${9_000 + ++streams}`];
   const server = to.site.start([process.execPath, "-e", SERVE, ...target]);
   await eventually("the server listens", async () => server.output.includes("ready"), 10_000);
-  from.site.start([process.execPath, "-e", SEND, ...target]);
+  from.site.start([process.execPath, "-e", SEND, ...target, `${paceMs}`]);
   const marks = () =>
     [...server.output.matchAll(/^at (\d+) (\d+)$/gm)].map((match) => Number(match[1]));
   return {
