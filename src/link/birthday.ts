@@ -73,7 +73,7 @@ export interface SearchRequest {
   readonly part: BirthdayPart;
   /** Where the peer sends from, as it was seen; of an opener's only the address is used. */
   readonly peer: Endpoint;
-  /** The knocker's one socket; an opener has it only closed in the end. */
+  /** The knocker's one socket; an opener has no use for it. */
   readonly socket: SocketIndex;
 }
 
@@ -81,7 +81,7 @@ interface Search extends SearchRequest {
   readonly endsAt: Millis;
   nextAt: Millis;
   left: number;
-  readonly opened: SocketIndex[];
+  opened: SocketIndex[];
   readonly knocked: Set<number>;
 }
 
@@ -111,7 +111,8 @@ export class Birthday {
   }
 
   begin(now: Millis, request: SearchRequest): void {
-    const { part } = request;
+    const { part, socket } = request;
+    if (part === "opener") this.#close(socket);
     this.#search = {
       ...request,
       endsAt: now + SEARCH_MS,
@@ -122,13 +123,21 @@ export class Birthday {
     };
   }
 
+  /** The socket could not be opened, or ended by itself: its index may be another one's from now on. */
+  lost(socket: SocketIndex): void {
+    const search = this.#search;
+    if (search === undefined) return;
+    search.opened = search.opened.filter((other) => other !== socket);
+    if (search.part === "knocker" && search.socket === socket) this.#search = undefined;
+  }
+
   /** @param used the socket that a path of the link uses now */
   end(link: LinkId, used: SocketIndex | undefined): void {
     const search = this.#search;
     if (search?.link !== link) return;
     this.#search = undefined;
     for (const socket of search.opened) if (socket !== used) this.#close(socket);
-    if (search.socket !== used) this.#close(search.socket);
+    if (search.part === "knocker" && search.socket !== used) this.#close(search.socket);
   }
 
   timeout(now: Millis): void {

@@ -280,7 +280,7 @@ export class Links
       case "socket-failed":
       case "socket-closed":
         for (const link of this.#links.useAll()) link.paths.forgetSocket(now, upcall.socket);
-        return this.#traversal.lost(upcall.socket);
+        return this.#traversal.lost(now, upcall.socket);
       case "miss":
       case "frame":
       case "held":

@@ -139,6 +139,16 @@ export class Puncher {
     }
   }
 
+  /** The socket could not be opened, or ended by itself: the round goes on without it, at once. */
+  lost(now: Millis, socket: SocketIndex): void {
+    for (const punch of this.#punches.values()) {
+      if (punch.socket !== socket) continue;
+      punch.socket = undefined;
+      punch.seen.length = 0;
+      if (punch.phase.kind === "preparing") this.#tell(now, punch);
+    }
+  }
+
   /** The last path over this socket is gone. */
   unused(link: LinkId, socket: SocketIndex): void {
     const isOurs = this.#options.sockets.ownerOf(socket) === link;

@@ -96,8 +96,10 @@ export class Traversal {
   }
 
   /** It could not be opened, or ended by itself. */
-  lost(socket: SocketIndex): void {
+  lost(now: Millis, socket: SocketIndex): void {
     this.#sockets.lost(socket);
+    this.#puncher.lost(now, socket);
+    this.#birthday.lost(socket);
   }
 
   /** No direct path works, and it is time to look for one. */

@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { UNKNOWN_NAT } from "../../src/base/nat.ts";
 import type { Endpoint } from "../../src/base/net.ts";
+import { SeededRng } from "../../src/base/rng.ts";
 import type { Millis } from "../../src/base/time.ts";
-import { birthdayPart, KNOCKS, OPENINGS } from "../../src/link/birthday.ts";
+import { Birthday, birthdayPart, KNOCKS, OPENINGS } from "../../src/link/birthday.ts";
+import { ExtraSockets } from "../../src/link/extra-sockets.ts";
 import { predictEndpoints } from "../../src/link/port-prediction.ts";
+import { FIRST_STREAM } from "../../src/link/stream-sockets.ts";
 import type { TraversalMode } from "../../src/link/traversal-mode.ts";
 import { NAT_KINDS } from "./nat-box.ts";
 import { introduce, natPair, type Pair, type PairKind, runUntil } from "./nat-pair.ts";
@@ -127,6 +130,25 @@ describe("a search by birthday", () => {
     pair.world.run(40_000);
     expect(busiest(sent.get(pair.a) ?? [])).toBeLessThan(35);
     expect(pair.a.opened).toBeLessThan(40);
+  });
+
+  it("closes no socket that the engine could not open: its index is another one's by then", () => {
+    const sockets = new ExtraSockets<number>(1);
+    const search = new Birthday(sockets, new SeededRng(1));
+    const peer = { ip: "198.51.100.1", port: 4_000 };
+    search.begin(0, { link: 7, part: "opener", peer, socket: 0 });
+    search.timeout(0);
+    const [failed = 0, ...others] = sockets.ownedBy(7);
+    expect(others).toHaveLength(3);
+    sockets.lost(failed);
+    search.lost(failed);
+    for (let i = 0; i < FIRST_STREAM && sockets.ownerOf(failed) === undefined; i++) sockets.take(8);
+    while (search.poll() !== undefined);
+    search.end(7, undefined);
+    const closed = [];
+    for (let out = search.poll(); out !== undefined; out = search.poll()) closed.push(out);
+    expect(closed).toHaveLength(3);
+    expect(sockets.ownerOf(failed)).toBe(8);
   });
 
   it("is not for NATs that a round opens, nor for two that both draw ports", () => {

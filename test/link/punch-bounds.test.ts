@@ -4,7 +4,7 @@ import { ExtraSockets } from "../../src/link/extra-sockets.ts";
 import { Paths } from "../../src/link/paths.ts";
 import { PunchRounds } from "../../src/link/punch-rounds.ts";
 import { MAX_CALLED, Puncher } from "../../src/link/puncher.ts";
-import { introduce, natPair } from "./nat-pair.ts";
+import { introduce, natPair, runUntil } from "./nat-pair.ts";
 
 const LINK = 7;
 
@@ -30,6 +30,16 @@ describe("a pair that cannot be direct", () => {
   });
 });
 
+describe("an engine that opens no more sockets", () => {
+  it("has its pairs meet all the same, from the usual port", () => {
+    const pair = natPair("portrestricted", "portrestricted", { guard: true });
+    pair.a.canOpen = false;
+    introduce(pair);
+    expect(runUntil(pair, "direct", 10_000)).toBeDefined();
+    expect(pair.a.opened).toBe(0);
+  });
+});
+
 describe("a peer", () => {
   function bench() {
     const sockets = new ExtraSockets<number>(1);
@@ -45,6 +55,22 @@ describe("a peer", () => {
     };
     return { puncher, sockets, isJoined };
   }
+
+  it("is told at once when the fresh socket cannot be had, and is tried from the usual one", () => {
+    const { puncher, sockets } = bench();
+    puncher.call(0, LINK);
+    const [opened] = drain(puncher);
+    if (opened?.kind !== "engine" || opened.command.op !== "socket-open") throw new Error("no");
+    const { socket } = opened.command;
+    puncher.asked(0, LINK, 2);
+    sockets.lost(socket);
+    // Another link's by now: it must not be closed.
+    while (sockets.ownerOf(socket) === undefined) sockets.take(LINK + 1);
+    puncher.lost(10, socket);
+    expect(drain(puncher)).toEqual([{ kind: "tell", link: LINK, first: [], answer: true }]);
+    puncher.told(20, LINK, false);
+    expect(drain(puncher)).toEqual([{ kind: "start", link: LINK, socket: undefined }]);
+  });
 
   it("has twenty of its rounds joined in a minute, however many it calls", () => {
     const { puncher, sockets, isJoined } = bench();

@@ -223,6 +223,8 @@ export class TestNode {
   isFrozen = false;
   readonly #world: World;
   nat: NatBox | undefined;
+  /** Its engine opens sockets by command. */
+  canOpen = true;
   /** Ports of the sockets that the core opened. */
   readonly sockets = new Map<SocketIndex, number>();
   opened = 0;
@@ -249,6 +251,7 @@ export class TestNode {
         largestDatagram: () => world.linkBytes,
         sockets: {
           open: (socket) => {
+            if (!this.canOpen) return "limit";
             const port = FIRST_EPHEMERAL + this.opened++;
             this.sockets.set(socket, port);
             return port;
