@@ -66,6 +66,8 @@ export type BirthdayOutput =
       readonly link: LinkId;
       readonly socket: SocketIndex;
       readonly to: Endpoint;
+      /** It is to open our NAT, and better does not reach the peer's, whose port it might spoil. */
+      readonly isOpener: boolean;
     };
 
 export interface SearchRequest {
@@ -156,13 +158,14 @@ export class Birthday {
     const { link, peer } = search;
     if (search.part === "knocker") {
       const to = { ip: peer.ip, port: this.#drawPort(search.knocked) };
-      return this.#out.push({ kind: "probe", link, socket: search.socket, to });
+      const { socket } = search;
+      return this.#out.push({ kind: "probe", link, socket, to, isOpener: false });
     }
     const socket = this.#sockets.take(link);
     if (socket === undefined) return;
     search.opened.push(socket);
     this.#out.push({ kind: "engine", command: openSocket(socket, 4) });
-    this.#out.push({ kind: "probe", link, socket, to: peer });
+    this.#out.push({ kind: "probe", link, socket, to: peer, isOpener: true });
   }
 
   /** One that was not tried: few are, so the next free one is near. */

@@ -40,7 +40,7 @@ import { LinkNats } from "./link-nats.ts";
 import type { LinkOutput } from "./link-output.ts";
 import type { LinkRole, LinkView, PeerInfo } from "./link-types.ts";
 import { MAX_RELAY_PATHS } from "./path-table.ts";
-import { type OwnPlace, Paths } from "./paths.ts";
+import { type LoneProbe, type OwnPlace, Paths } from "./paths.ts";
 import { type KeyPairFacts, Rekeying } from "./rekeying.ts";
 import { RelayWish } from "./relay-wish.ts";
 import { RttEstimate } from "./rtt.ts";
@@ -289,8 +289,8 @@ export class Link {
   }
 
   /** One probe that the peer may hear there, or nobody. */
-  probeOnce(now: Millis, socket: SocketIndex, endpoint: Endpoint): void {
-    this.paths.probeOnce(now, socket, endpoint);
+  probeOnce(now: Millis, probe: LoneProbe): void {
+    this.paths.probeOnce(now, probe);
     this.#drainPaths(now);
   }
 

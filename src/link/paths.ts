@@ -69,6 +69,14 @@ export interface OwnPlace {
   readonly needsPunching: boolean;
 }
 
+/** A probe that nothing follows unless it is answered. */
+export interface LoneProbe {
+  readonly socket: SocketIndex;
+  readonly to: Endpoint;
+  /** It is to die on the way, beyond our own NATs. */
+  readonly isOpener: boolean;
+}
+
 /** A probe of ours that was answered. */
 export interface AnsweredProbe {
   readonly tookMs: Millis;
@@ -266,11 +274,11 @@ export class Paths {
   }
 
   /** One probe from `socket` to where the peer may hear it; whatever comes back makes the path. */
-  probeOnce(now: Millis, socket: SocketIndex, endpoint: Endpoint): void {
+  probeOnce(now: Millis, { socket, to: endpoint, isOpener: isPunched }: LoneProbe): void {
     if (this.#table.findDirect(socket, endpoint) !== undefined) return;
     this.#giveUpTrials(now);
     const to = { kind: "direct", socket, endpoint } as const;
-    const path = this.#add(now, { to, via: undefined, origin: "told", isPunched: false });
+    const path = this.#add(now, { to, via: undefined, origin: "told", isPunched });
     if (path === undefined) return;
     this.#sendProbe(now, path, undefined);
     this.#table.remove(path);

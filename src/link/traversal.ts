@@ -148,7 +148,7 @@ export class Traversal {
     for (let out = this.#birthday.poll(); out !== undefined; out = this.#birthday.poll()) {
       isBusy = true;
       if (out.kind === "engine") this.#out.push(out.command);
-      else this.#links.use(out.link)?.probeOnce(now, out.socket, out.to);
+      else this.#links.use(out.link)?.probeOnce(now, out);
     }
     return isBusy;
   }
