@@ -40,7 +40,7 @@ const LAST_RETRY_MS: Millis = 60_000;
 const UNUSED_MS: Millis = 6_000;
 /** UDP that comes and goes must not cost the way that works. */
 const RETIRE_MS: Millis = 30_000;
-/** Hosts tried in one attempt: any member introduces, so a few are enough. */
+/** Hosts tried in one attempt, the next ones in the next: any member introduces. */
 const MAX_HOSTS = 4;
 /** The port that every firewall lets out. */
 const HTTPS_PORT = 443;
@@ -94,6 +94,8 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
   readonly #streams = new Map<SocketIndex, Stream>();
   #hosts: readonly Endpoint[] = [];
   #route: ProxyRoute | undefined;
+  /** Where in `#hosts` the next attempt begins. */
+  #nextHost = 0;
   #retryMs: Millis = FIRST_RETRY_MS;
   #nextIndex: SocketIndex = FIRST_STREAM;
 
@@ -113,8 +115,7 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
       case "upcall":
         return this.#receive(now, input.upcall);
       case "asked":
-        this.#hosts = outermostFirst(input.endpoints).slice(0, MAX_HOSTS);
-        return this.#consider(now);
+        return this.#setHosts(now, outermostFirst(input.endpoints));
       case "proxy":
         return this.#setRoute(now, input.route);
       case "links":
@@ -164,6 +165,20 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
     this.#consider(now);
   }
 
+  /** Hosts that were not tried yet do not wait for the next round. */
+  #setHosts(now: Millis, hosts: readonly Endpoint[]): void {
+    const isKnown = (host: Endpoint): boolean =>
+      this.#hosts.some((other) => sameEndpoint(other, host));
+    const news = hosts.findIndex((host) => !isKnown(host));
+    if (news >= 0) {
+      this.#nextHost = news;
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#timers.clear("attempt");
+    }
+    this.#hosts = hosts;
+    this.#consider(now);
+  }
+
   /** Attempts that go another way than the new one are given up; links stay. */
   #setRoute(now: Millis, route: ProxyRoute): void {
     this.#route = route;
@@ -188,7 +203,10 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
   #consider(now: Millis): void {
     this.#noteServing();
     const isLinked = this.#isLinked(() => true);
-    if (isLinked) this.#retryMs = FIRST_RETRY_MS;
+    if (isLinked) {
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#nextHost = 0;
+    }
     if (isLinked || this.#hosts.length === 0) this.#timers.clear("attempt");
     else if (!this.#timers.isSet("attempt")) {
       const hasTried = this.#retryMs > FIRST_RETRY_MS;
@@ -211,17 +229,32 @@ export class StreamFallback implements Machine<StreamInput, StreamOutput> {
   }
 
   #attempt(now: Millis): void {
-    this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+    const targets = this.#targets(this.#nextHosts());
+    const isTarget = (to: Endpoint): boolean => targets.some((other) => sameEndpoint(other, to));
+    for (const [socket, { to, openSince }] of this.#streams) {
+      if (openSince === undefined && !isTarget(to)) this.#close(socket);
+    }
     const isOpening = (to: Endpoint): boolean =>
       [...this.#streams.values()].some((stream) => sameEndpoint(stream.to, to));
-    for (const to of this.#targets()) if (!isOpening(to)) this.#open(to);
+    for (const to of targets) if (!isOpening(to)) this.#open(to);
     this.#timers.setEarlier("unused", now + UNUSED_MS);
   }
 
+  /** The wait grows with the first attempt, and each time that everybody was tried in vain. */
+  #nextHosts(): readonly Endpoint[] {
+    const isFirst = this.#retryMs === FIRST_RETRY_MS;
+    const hosts = this.#hosts.slice(this.#nextHost, this.#nextHost + MAX_HOSTS);
+    this.#nextHost += MAX_HOSTS;
+    const isRoundOver = this.#nextHost >= this.#hosts.length;
+    if (isRoundOver) this.#nextHost = 0;
+    if (isFirst || isRoundOver) this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+    return hosts;
+  }
+
   /** Each host at every port that a member may accept streams on. */
-  #targets(): Endpoint[] {
+  #targets(hosts: readonly Endpoint[]): Endpoint[] {
     const targets = new Map<string, Endpoint>();
-    for (const { ip, port } of this.#hosts) {
+    for (const { ip, port } of hosts) {
       for (const at of [HTTPS_PORT, this.#options?.listen ?? HTTPS_PORT, port]) {
         targets.set(endpointText({ ip, port: at }), { ip, port: at });
       }

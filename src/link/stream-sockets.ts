@@ -10,6 +10,11 @@ export const FIRST_STREAM: SocketIndex = ENGINE_LIMITS.acceptedStreams - 64;
 
 export function isStream(socket: SocketIndex): boolean {
   if (socket >= ENGINE_LIMITS.acceptedStreams) return true;
+  return isOwnStream(socket);
+}
+
+/** One that this node opened: its endpoint is where the peer listens. */
+export function isOwnStream(socket: SocketIndex): boolean {
   return socket >= FIRST_STREAM && socket < FIRST_STREAM + MAX_STREAMS;
 }
 

@@ -59,6 +59,11 @@ export class Bootstrap {
     this.#timers.set("retry", now + jitter(this.#rng, wait, 0.2));
   }
 
+  /** Whom to ask besides the file's; those met in this run, once nobody is reached. */
+  remember(endpoints: readonly Endpoint[]): void {
+    this.#remembered = endpoints;
+  }
+
   /** The last link went down: do not wait for the slow retry. */
   lostAll(now: Millis): void {
     this.#timers.setEarlier("retry", now);

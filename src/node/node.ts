@@ -7,7 +7,7 @@ import { toHex } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop-reason.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
-import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
+import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
 import type { SavedLease } from "../lease/leases.ts";
 import { udpEndpointOf } from "../link/stream-sockets.ts";
@@ -20,13 +20,12 @@ import { NodeCommands } from "./commands.ts";
 import type { NodeConfig, NodeInput, NodeOutput, SavedPeer } from "./config.ts";
 import { buildParts, type Parts, type Tools } from "./parts.ts";
 import { Phases } from "./phases.ts";
+import { rememberPeers } from "./remembered-peers.ts";
 import type { NodeState, NodeStatus } from "./status.ts";
 import { innerMtu, reportStatus } from "./status-report.ts";
 import { sumDrops } from "./sum-drops.ts";
 import { type FixedAddress, type News, Wiring } from "./wiring.ts";
 
-/** Peers kept for the next start: enough that some of them are up (docs/PROTOCOL.md, Merge). */
-const SAVED_PEERS_MAX = 64;
 /** How peers see us; one for each family and NAT is plenty. */
 const REFLEXIVE_MAX = 4;
 /** Traffic counters feed idle and liveness decisions that work in tens of seconds. */
@@ -336,6 +335,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     const paths = this.#parts.links.views().map((view) => view.path);
     const linked = paths.map(udpEndpointOf).filter((endpoint) => endpoint !== undefined);
     const isAlone = paths.every((path) => path.kind !== "direct");
+    if (paths.every(({ kind }) => kind === "none")) {
+      this.#bootstrap.remember(this.#peers.map(({ endpoint }) => endpoint));
+    }
     this.#bootstrap.attempt(now, linked, isAlone);
     this.#tellAsked(now);
   }
@@ -347,22 +349,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
 
   #save(): void {
     this.#timers.clear("save");
-    this.#peers = this.#mergedPeers();
+    this.#peers = rememberPeers(this.#parts.links.views(), this.#peers);
     const state = { version: 1, leases: this.#leases, peers: this.#peers } as const;
     this.#outbox.push({ kind: "save", state });
-  }
-
-  /** Peers linked now first, then those remembered from earlier. */
-  #mergedPeers(): SavedPeer[] {
-    const linked = this.#parts.links.views().flatMap((view): SavedPeer[] => {
-      const endpoint = udpEndpointOf(view.path);
-      if (endpoint === undefined) return [];
-      const address = toHex(addressToBytes(view.peer.address));
-      return [{ address, name: view.peer.name, endpoint }];
-    });
-    const fresh = new Set(linked.map((peer) => peer.address));
-    const earlier = this.#peers.filter((peer) => !fresh.has(peer.address));
-    return [...linked, ...earlier].slice(0, SAVED_PEERS_MAX);
   }
 
   #health(now: Millis): string[] {

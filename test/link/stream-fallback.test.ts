@@ -46,6 +46,11 @@ class Bench {
     this.machine.handle(now, { kind: "timeout" });
   }
 
+  failed(now: number, socket: number): void {
+    const upcall = { kind: "socket-failed", socket, reason: "refused" } as const;
+    this.machine.handle(now, { kind: "upcall", upcall });
+  }
+
   opened(now: number, socket: number): void {
     const upcall = { kind: "socket-opened", socket, family: 4, port: 1, from: undefined } as const;
     this.machine.handle(now, { kind: "upcall", upcall });
@@ -172,6 +177,23 @@ describe("stream fallback", () => {
     const alone = new Bench();
     alone.ways = bench.ways;
     expect(alone.fallBack(0, beside)).toHaveLength(0);
+  });
+
+  it("tries other hosts each time, and waits longer only when all were tried", () => {
+    const bench = new Bench();
+    const hosts = Array.from({ length: 10 }, (_, i) => ({ ip: `192.0.2.${i}`, port: 443 }));
+    bench.fallBack(0, ...hosts.slice(0, 4));
+    // hosts that it hears of only now need not wait for the end of the round
+    bench.machine.handle(1_000, { kind: "asked", endpoints: hosts });
+    const tried: string[] = [];
+    for (let now = 1_000; now < 40_000; now = bench.machine.deadline()) {
+      bench.timeout(now);
+      const opened = bench.commands().filter((one) => one.op === "stream-open");
+      if (opened.length === 0) continue;
+      for (const one of opened) bench.failed(now, one.socket);
+      tried.push(`${now}: ${opened.map(({ to }) => to.ip.slice(8)).join("")}`);
+    }
+    expect(tried).toEqual(["1250: 4567", "5250: 89", "13250: 0123", "21250: 4567", "29250: 89"]);
   });
 
   it("never has more streams than indexes, however many hosts are asked", () => {

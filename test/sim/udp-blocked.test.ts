@@ -51,3 +51,22 @@ it("a node without UDP joins over a stream, is reached by all, and goes back to 
   cluster.network.blockUdp(blocked.endpoint.ip);
   expect(pinged(cluster, blocked, a, 60_000)).toBe(true);
 });
+
+it("comes back without UDP and without its bootstrap node, over a stream to a member it met", () => {
+  const cluster = new Cluster({ seed: 5, size: 4, config: STREAMS });
+  const [first, other, , blocked] = [0, 1, 2, 3].map((i) => cluster.host(i));
+  if (first === undefined || other === undefined || blocked === undefined) return;
+  cluster.network.blockUdp(blocked.endpoint.ip);
+  for (const host of cluster.hosts) host.start();
+  expect(pinged(cluster, blocked, other, 30_000)).toBe(true);
+  cluster.world.runUntil(cluster.world.now + 30_000);
+  expect(transports(blocked)).toEqual(["tls"]); // the others through the first one
+  first.crash();
+  expect(pinged(cluster, blocked, other, 20_000)).toBe(true);
+  expect(new Set(transports(blocked))).toEqual(new Set(["tls"]));
+  blocked.crash();
+  cluster.world.runUntil(cluster.world.now + 60_000);
+  blocked.start();
+  expect(pinged(cluster, blocked, other, 10_000)).toBe(true);
+  expect(new Set(transports(blocked))).toEqual(new Set(["tls"]));
+});
