@@ -23,6 +23,8 @@ export interface ClusterKeys {
   readonly saltKey: Uint8Array;
   /** 32 bytes; seals what members on one switch tell one another by multicast. */
   readonly lanKey: Uint8Array;
+  /** 32 bytes; by it members bridged onto one LAN know each other. */
+  readonly beaconKey: Uint8Array;
 }
 
 /** @param networkKey 32 random bytes out of the cluster file */
@@ -38,6 +40,7 @@ export function deriveClusterKeys(suite: CryptoSuite, networkKey: Uint8Array): C
     signing: suite.signingKeyPair(derive("certificate signing seed", 32)),
     saltKey: derive("certificate salt", 32),
     lanKey: derive("lan hello", 32),
+    beaconKey: derive("bridge beacon", 32),
   };
 }
 

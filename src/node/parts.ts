@@ -89,6 +89,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       ...space,
       rng: rng.fork("vnet"),
       certificate: own.bytes,
+      beaconKey: keys.beaconKey,
       mac: config.mac,
       mode: config.addressMode,
       bridged: config.bridged === true,

@@ -88,7 +88,7 @@ export class ArpResponder {
     if (answer.status !== "found") return;
     const { binding } = answer;
     // The record may be ours although the lease is not (just lost, just given back).
-    if (binding.holder === this.#context.options.self || this.#host.ownsIp(ip)) return;
+    if (this.#context.isHere(binding.holder) || this.#host.ownsIp(ip)) return;
     this.#reply(asker, ip, binding.mac);
     this.#forwarding.reach(now, binding);
   }

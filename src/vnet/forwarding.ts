@@ -61,7 +61,7 @@ export class Forwarding {
 
   /** Frames for the binding's MAC are coming or waiting: make them arrive. */
   reach(now: Millis, binding: Binding): void {
-    if (binding.holder === this.#context.options.self) return;
+    if (this.#context.isHere(binding.holder)) return;
     this.#makeRoom();
     const before = this.#destinations.get(binding.mac);
     const destination = { binding, link: undefined, checkAt: now + CHECK_AFTER_MS };
@@ -108,6 +108,14 @@ export class Forwarding {
       destination.link = undefined;
       this.#context.engine({ op: "forward-remove", mac });
     }
+  }
+
+  /** Who is on our LAN changed, or whether we bridge: every destination is looked up anew. */
+  forgetAll(): void {
+    for (const [mac, { link }] of this.#destinations) {
+      if (link !== undefined) this.#context.engine({ op: "forward-remove", mac });
+    }
+    this.#destinations.clear();
   }
 
   timeout(now: Millis): void {
@@ -186,7 +194,7 @@ export class Forwarding {
   #missFound(now: Millis, mac: Mac, binding: Binding): void {
     this.#misses.delete(mac);
     // A machine on our own side of the TAP: its bridge delivers, the overlay must not.
-    const isHere = binding.holder === this.#context.options.self || this.#host.ownsMac(mac);
+    const isHere = this.#context.isHere(binding.holder) || this.#host.ownsMac(mac);
     if (isHere) this.#context.engine({ op: "forward-remove", mac });
     else this.reach(now, binding);
   }

@@ -112,6 +112,16 @@ export class Host {
     return true;
   }
 
+  /**
+   * Bridging ended, began, or shares the LAN with somebody: what the bridge learned about the TAP is
+   * wrong, and it forgets that with the carrier.
+   */
+  bridgingChanged(now: Millis): void {
+    if (this.#context.isCut) for (const mac of this.#macs()) this.#unpublish(mac);
+    this.#context.engine({ op: "carrier", on: false });
+    this.#timers.set("carrier", now + CARRIER_OFF_MS);
+  }
+
   refused(now: Millis, client: string): void {
     if (client === this.client && this.#asksItself()) this.#timers.set("ask", now + ASK_AGAIN_MS);
   }
@@ -130,7 +140,7 @@ export class Host {
           break;
         case "carrier":
           this.#context.engine({ op: "carrier", on: true });
-          this.#publish(this.#context.options.mac);
+          this.#refresh();
           this.#ask();
           break;
         case "ask":
@@ -159,9 +169,13 @@ export class Host {
   }
 
   #refresh(): void {
+    for (const mac of this.#macs()) this.#publish(mac);
+  }
+
+  #macs(): ReadonlySet<Mac> {
     const macs = new Set([this.#context.options.mac]);
     for (const lease of this.#leases.values()) macs.add(lease.mac);
-    for (const mac of macs) this.#publish(mac);
+    return macs;
   }
 
   #publish(mac: Mac): void {

@@ -3,7 +3,7 @@
  * knows what to do with it.
  *
  *      ARP ─> arp-responder        DHCP ─> dhcp-guard        neighbour solicitation ─> neighbour-responder
- *      LLDP, BPDU, router and listener messages, other DHCP ─> nowhere
+ *      LLDP, BPDU, router and listener messages, other DHCP ─> nowhere          bridge beacon ─> loop-guard
  *      other broadcast and multicast ─> floods               unicast without an entry ─> forwarding
  */
 import { BROADCAST_MAC, isGroupMac, type Mac } from "../base/net.ts";
@@ -21,11 +21,13 @@ import { PROTOCOL_IGMP, PROTOCOL_UDP, parseIpv4 } from "../frame/ipv4.ts";
 import { PROTOCOL_ICMPV6, parseIpv6 } from "../frame/ipv6.ts";
 import { parseNd } from "../frame/neighbour-discovery.ts";
 import { parseUdp } from "../frame/udp.ts";
+import { TYPE_BEACON } from "../wire/bridge-beacon.ts";
 import type { ArpResponder } from "./arp-responder.ts";
 import type { VnetContext } from "./context.ts";
 import { type DhcpGuard, PROBE_MAC } from "./dhcp-guard.ts";
 import type { Floods } from "./floods.ts";
 import type { Forwarding } from "./forwarding.ts";
+import type { LoopGuard } from "./loop-guard.ts";
 import type { NeighbourResponder } from "./neighbour-responder.ts";
 
 export interface InsideParts {
@@ -34,6 +36,7 @@ export interface InsideParts {
   readonly dhcp: DhcpGuard;
   readonly floods: Floods;
   readonly forwarding: Forwarding;
+  readonly loops: LoopGuard;
 }
 
 export class Inside {
@@ -49,6 +52,10 @@ export class Inside {
   frame(now: Millis, bytes: Uint8Array): void {
     const frame = parseEthernet(bytes);
     if (!frame.ok) return this.#context.drop(frame.reason);
+    if (frame.value.type === TYPE_BEACON) {
+      return this.#parts.loops.heard(now, frame.value.payload);
+    }
+    if (this.#context.isCut) return this.#context.drop("no-route");
     if (isLinkControl(frame.value)) return this.#context.drop("link-control");
     switch (frame.value.type) {
       case TYPE_ARP:
@@ -64,12 +71,18 @@ export class Inside {
 
   /** A unicast frame has no forward entry and waits in the engine. */
   miss(now: Millis, mac: Mac, head: Uint8Array): void {
+    if (this.#context.isCut) return this.#dropWaiting(mac);
     const isServer = mac === this.#context.options.serverMac;
     if (!isServer && mac !== PROBE_MAC) return this.#parts.forwarding.miss(now, mac, head);
     const frame = parseEthernet(head);
     if (frame.ok && !isServer) this.#parts.dhcp.answered(frame.value);
     // Kernels refresh a neighbour by unicast: the DHCP server is in no forwarding table.
     else if (frame.ok && frame.value.type === TYPE_ARP) this.#parts.arp.frame(now, frame.value);
+    this.#context.engine({ op: "forward-remove", mac });
+  }
+
+  #dropWaiting(mac: Mac): void {
+    this.#context.drop("no-route");
     this.#context.engine({ op: "forward-remove", mac });
   }
 

@@ -72,7 +72,7 @@ export class NeighbourResponder {
   #answer(now: Millis, asker: Asker, answer: Answer): void {
     if (answer.status !== "found") return;
     const { binding } = answer;
-    if (binding.holder === this.#context.options.self || this.#host.ownsMac(binding.mac)) return;
+    if (this.#context.isHere(binding.holder) || this.#host.ownsMac(binding.mac)) return;
     this.#advertise(asker, binding.mac);
     if (asker.ip !== UNSPECIFIED) this.#forwarding.reach(now, binding);
   }

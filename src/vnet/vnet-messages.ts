@@ -28,6 +28,8 @@ export interface VnetOptions {
   readonly self: RingAddress;
   /** Own member certificate; floods carry it. */
   readonly certificate: Uint8Array;
+  /** 32 bytes, `ClusterKeys.beaconKey` */
+  readonly beaconKey: Uint8Array;
   /** Of our host's own interface: the TAP, or the bridge that the TAP is a port of. */
   readonly mac: Mac;
   readonly mode: AddressMode;

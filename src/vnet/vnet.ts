@@ -28,6 +28,7 @@ import { Floods } from "./floods.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Host } from "./host.ts";
 import { Inside } from "./inside.ts";
+import { LoopGuard } from "./loop-guard.ts";
 import { NeighbourResponder } from "./neighbour-responder.ts";
 import { Outsiders } from "./outsiders.ts";
 import { Peers } from "./peers.ts";
@@ -52,6 +53,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   readonly #fence: Fence;
   readonly #floods: Floods;
   readonly #queries: AddressQueries;
+  readonly #loops: LoopGuard;
   readonly #inside: Inside;
 
   /** The deadline since the last input; undefined = to be found again. */
@@ -82,18 +84,21 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
     this.#fence = new Fence(context, this.#host, this.#peers, confirmer);
     this.#floods = new Floods(context, this.#host, this.#peers, confirmer);
     this.#queries = new AddressQueries(context, this.#host, this.#resolver);
+    this.#loops = new LoopGuard(context, this.#peers);
     this.#inside = new Inside(context, {
       arp: this.#arp,
       neighbours: this.#neighbours,
       dhcp: this.#guard,
       floods: this.#floods,
       forwarding: this.#forwarding,
+      loops: this.#loops,
     });
   }
 
   handle(now: Millis, input: VnetInput): void {
     this.#wakeAt = undefined;
     this.#take(now, input);
+    if (this.#loops.takeChanged()) this.#bridgingChanged(now);
     if (this.#host.takeChanged()) this.#claimsChanged(now);
   }
 
@@ -113,7 +118,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
 
   /** What a person has to decide about the site, a line each; empty when all is well. */
   health(): string[] {
-    return this.#guard.health();
+    return [...this.#guard.health(), ...this.#loops.health()];
   }
 
   /** Questions put to the DHT so far: who holds an address, who has a MAC. */
@@ -178,6 +183,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
       this.#host,
       this.#dhcp,
       this.#guard,
+      this.#loops,
       this.#announcer,
       this.#forwarding,
       this.#fence,
@@ -230,6 +236,11 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
     this.#forwarding.answered(now, question, answer);
     this.#fence.answered(now, question);
     this.#floods.answered(now, question);
+  }
+
+  #bridgingChanged(now: Millis): void {
+    this.#forwarding.forgetAll();
+    this.#host.bridgingChanged(now);
   }
 
   #claimsChanged(now: Millis): void {

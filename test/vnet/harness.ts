@@ -13,6 +13,7 @@ import type { LeaseState } from "../../src/lease/lease-state.ts";
 import type { PeerInfo } from "../../src/link/link-types.ts";
 import { emitMacBody, macKey } from "../../src/vnet/mac-record.ts";
 import { Vnet, type VnetInput, type VnetOptions, type VnetOutput } from "../../src/vnet/vnet.ts";
+import { TYPE_BEACON } from "../../src/wire/bridge-beacon.ts";
 import type { DhtRecord } from "../../src/wire/record.ts";
 import { suite } from "../support/suite.ts";
 
@@ -128,6 +129,7 @@ export class Bench {
       membership,
       self: this.member.address,
       certificate: this.member.certificate,
+      beaconKey: keys.beaconKey,
       mac: this.mac,
       mode: "dhcp",
       bridged: false,
@@ -200,11 +202,16 @@ export class Bench {
     return this.takeKind("engine").map((output) => output.command);
   }
 
-  /** Frames written to the TAP since the last look. */
+  /** Frames written to the TAP since the last look, without beacons. */
   tapFrames(): Uint8Array[] {
-    return this.commands().flatMap((command) =>
-      command.op === "frame-to-tap" ? [command.bytes] : [],
-    );
+    return this.commands()
+      .flatMap(framesToTap)
+      .filter((bytes) => !isBeacon(bytes));
+  }
+
+  /** Beacons written to the TAP since the last look. */
+  beacons(): Uint8Array[] {
+    return this.commands().flatMap(framesToTap).filter(isBeacon);
   }
 
   #drain(): void {
@@ -223,4 +230,12 @@ export class Bench {
     const result = this.dht.answer(input);
     this.vnet.handle(this.now, { kind: "dht-result", request: input.request, key, result });
   }
+}
+
+function framesToTap(command: EngineCommand): Uint8Array[] {
+  return command.op === "frame-to-tap" ? [command.bytes] : [];
+}
+
+export function isBeacon(frame: Uint8Array): boolean {
+  return (((frame[12] ?? 0) << 8) | (frame[13] ?? 0)) === TYPE_BEACON;
 }

@@ -5,7 +5,7 @@ import { emitEthernet, parseEthernet, TYPE_ARP, TYPE_IPV6 } from "../../src/fram
 import { emitIpv6, PROTOCOL_ICMPV6 } from "../../src/frame/ipv6.ts";
 import { emitNd } from "../../src/frame/neighbour-discovery.ts";
 import type { VnetOutput } from "../../src/vnet/vnet.ts";
-import { Bench, FakeDht, makeMember } from "./harness.ts";
+import { Bench, FakeDht, isBeacon, makeMember } from "./harness.ts";
 
 const GUEST: Mac = "02:00:00:00:00:33";
 const STATIC: Mac = "02:00:00:00:00:44";
@@ -140,7 +140,8 @@ describe("a scan of addresses that nobody has", () => {
 });
 
 function isTapFrame(output: VnetOutput): boolean {
-  return output.kind === "engine" && output.command.op === "frame-to-tap";
+  const isFrame = output.kind === "engine" && output.command.op === "frame-to-tap";
+  return isFrame && !isBeacon(output.command.bytes);
 }
 
 function hex(value: number): string {
