@@ -27,7 +27,7 @@ export type PathIndex = number;
 /**
  * A UDP socket or a TLS stream of the engine. 0..n-1 are the UDP sockets given when the engine was
  * opened; n..acceptedStreams-1 are chosen by the core (`socket-open`, `stream-open`); the rest are
- * streams that the engine accepted. The eight before acceptedStreams are STUN's (stun/stun.ts).
+ * streams that the engine accepted. The twenty before acceptedStreams are STUN's (stun/stun.ts).
  */
 export type SocketIndex = number;
 /** 32-bit relay label, not zero. It has meaning only together with the session it arrives on. */

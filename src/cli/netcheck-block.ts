@@ -22,6 +22,7 @@ export function netcheckBlock(status: AgentStatus): string {
     ["Mapping", mappingText(status)],
     ["Filtering", filteringText(status)],
     ["Ports", portsText(status)],
+    ["Lifetime", lifetimeText(status)],
     ["Hairpin", hairpinText(status)],
     ["IPv4", familyText(family(status, 4))],
     ["IPv6", familyText(family(status, 6))],
@@ -108,6 +109,21 @@ function portsText({ nat }: AgentStatus): string {
       return "at random";
     case "unknown":
       return "unknown";
+  }
+}
+
+/** Whether to wait for it is the user's choice: it takes as long as a mapping lives. */
+export function lifetimeText({ nat }: AgentStatus): string {
+  if (nat.mapping === "none") return "nothing is translated";
+  const { state, aliveSeconds: alive, goneSeconds: gone } = nat.mappingLife;
+  switch (state) {
+    case "unknown":
+      return "unknown: it takes a member in the open that answers";
+    case "measuring":
+      return `is being measured: a mapping silent for ${alive} s serves`;
+    case "known":
+      if (gone === undefined) return `a mapping silent for ${alive} s still serves`;
+      return `a mapping silent for ${alive} s serves, for ${gone} s no more`;
   }
 }
 

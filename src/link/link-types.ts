@@ -95,6 +95,8 @@ export type LinksInput =
   | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
   /** What the NAT in front of this node does. */
   | ({ readonly kind: "nat" } & NatReport)
+  /** It keeps a mapping that was silent for so long, and not much longer; undefined = long enough. */
+  | { readonly kind: "mapping-life"; readonly aliveMs: Millis | undefined }
   | { readonly kind: "connect"; readonly to: ConnectTarget; readonly role: LinkRole }
   /** Payload 0x22 that the ring delivered. */
   | { readonly kind: "routed-handshake"; readonly source: RingAddress; readonly bytes: Uint8Array }

@@ -39,8 +39,9 @@ import type { HandshakeResult } from "./handshake-self.ts";
 import { LinkNats } from "./link-nats.ts";
 import type { LinkOutput } from "./link-output.ts";
 import type { LinkRole, LinkView, PeerInfo } from "./link-types.ts";
+import type { OwnPlace } from "./own-place.ts";
 import { MAX_RELAY_PATHS } from "./path-table.ts";
-import { type LoneProbe, type OwnPlace, Paths } from "./paths.ts";
+import { type LoneProbe, Paths } from "./paths.ts";
 import { type KeyPairFacts, Rekeying } from "./rekeying.ts";
 import { RelayWish } from "./relay-wish.ts";
 import { RttEstimate } from "./rtt.ts";
@@ -257,6 +258,12 @@ export class Link {
   reachedByOthers(now: Millis): void {
     this.#breakPath(now);
     this.#out.push({ kind: "renew" });
+  }
+
+  /** How long our NAT keeps a mapping is known. */
+  renewKeepalives(now: Millis): void {
+    this.paths.renewKeepalives();
+    this.#drainPaths(now);
   }
 
   /** Our own addresses changed. */

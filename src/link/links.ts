@@ -184,6 +184,10 @@ export class Links
       case "nat":
         this.#traversal.nat = input;
         return this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
+      case "mapping-life":
+        this.#own.mappingLifeMs = input.aliveMs;
+        for (const link of this.#links.useAll()) link.renewKeepalives(now);
+        return;
       case "connect":
         return this.#connect(now, { to: input.to, role: input.role, isRenewal: false });
       case "routed-handshake":

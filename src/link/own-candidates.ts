@@ -20,6 +20,8 @@ interface Sighting {
 }
 
 export class OwnCandidates {
+  /** See OwnPlace. */
+  mappingLifeMs: Millis | undefined;
   readonly #mayPunch: boolean;
   #local: readonly Endpoint[] = [];
   /** The last word of each peer, longest silent first: whoever lies takes one place at most. */

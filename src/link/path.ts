@@ -2,8 +2,9 @@ import type { Label, PathIndex, PathTarget, SessionId } from "../base/engine.ts"
 import { isIpv6 } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { below, type Rng } from "../base/rng.ts";
-import type { Millis } from "../base/time.ts";
+import { type Millis, NEVER } from "../base/time.ts";
 import { LossMeter } from "./loss-meter.ts";
+import type { OwnPlace } from "./own-place.ts";
 import { type PathKind, PathSize } from "./path-size.ts";
 import { ProbeSchedule, PUNCHING_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
 import { RttEstimate } from "./rtt.ts";
@@ -17,6 +18,10 @@ const KEEPALIVE_SPREAD_MS = 5_001;
  * that forget a mapping after 10 s exist, and an empty message in eight seconds is next to nothing.
  */
 const NAT_KEEPALIVE_FRACTION = 0.35;
+/** Of the life that was measured: a keepalive may be late, or lost. */
+const LIFE_FRACTION = 0.7;
+/** A NAT that forgets sooner than this is of no use; nobody fills a line with keepalives for it. */
+const SHORTEST_KEEPALIVE_MS: Millis = 1_000;
 /** A spare path is asked rarely, but often enough to keep its mapping. */
 export const SPARE_PERIOD_MS: Millis = 20_000;
 /** A path through a relay is asked this often: 50 probes find a relay that drops within a minute. */
@@ -93,8 +98,11 @@ function sizeKindOf(to: PathTarget): PathKind {
 }
 
 /** How long the path may be silent before the engine sends an empty message. */
-export function keepaliveOf(path: Path, isBehindNat: boolean): Millis {
-  return isBehindNat ? Math.round(path.keepaliveMs * NAT_KEEPALIVE_FRACTION) : path.keepaliveMs;
+export function keepaliveOf({ keepaliveMs }: Path, place: OwnPlace): Millis {
+  const { isBehindNat, mappingLifeMs = NEVER } = place;
+  if (!isBehindNat) return keepaliveMs;
+  const measuredMs = Math.max(mappingLifeMs * LIFE_FRACTION, SHORTEST_KEEPALIVE_MS);
+  return Math.round(Math.min(keepaliveMs * NAT_KEEPALIVE_FRACTION, measuredMs));
 }
 
 /**

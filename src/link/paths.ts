@@ -21,6 +21,7 @@ import { emitLinkMessage, type LinkMessage } from "../wire/link-messages.ts";
 import { type CandidateReport, reportCandidates } from "./candidate-report.ts";
 import { socketFor } from "./handshake-initiator.ts";
 import type { LinksOutput, PathView } from "./link-types.ts";
+import type { OwnPlace } from "./own-place.ts";
 import {
   isBetter,
   isUdp,
@@ -59,14 +60,6 @@ export interface PathsOptions {
   /** This side calls the rounds of probing. */
   readonly isCaller: boolean;
   readonly place: OwnPlace;
-}
-
-/** What is known of our place in the net; asked anew each time. */
-export interface OwnPlace {
-  /** Some peer sees us at an address that is not ours. */
-  readonly isBehindNat: boolean;
-  /** The same, where the mode of traversal has anything done about it. */
-  readonly needsPunching: boolean;
 }
 
 /** A probe that nothing follows unless it is answered. */
@@ -399,6 +392,11 @@ export class Paths {
     this.#command({ op: "control", session: this.#options.session, path, bytes, ...how });
   }
 
+  /** What is known of our place changed. */
+  renewKeepalives(): void {
+    for (const path of this.#table.all()) this.#writePath(path);
+  }
+
   #beginRound(now: Millis): void {
     if (this.#hasUdp) return this.#rounds.stop();
     this.#out.push({ kind: "round" });
@@ -580,7 +578,7 @@ export class Paths {
       to: path.to,
       maxDatagram: path.size.confirmed,
       settled: path.size.isSettled,
-      keepaliveMs: keepaliveOf(path, this.#options.place.isBehindNat),
+      keepaliveMs: keepaliveOf(path, this.#options.place),
     });
   }
 

@@ -16,7 +16,7 @@ import { type Millis, NEVER } from "../base/time.ts";
 import { OPENINGS } from "./birthday.ts";
 import { type ExtraSockets, openSocket } from "./extra-sockets.ts";
 import type { LinkId } from "./link-types.ts";
-import type { OwnPlace } from "./paths.ts";
+import type { OwnPlace } from "./own-place.ts";
 import { RateWindow } from "./rate-window.ts";
 
 /** Rounds that wait for witnesses or for the peer. A site that wakes up may have them all to make. */

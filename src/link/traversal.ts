@@ -21,7 +21,7 @@ import { ExtraSockets } from "./extra-sockets.ts";
 import { GUESSED_ROUNDS, GuessBudget } from "./guess-budget.ts";
 import type { Link } from "./link.ts";
 import type { LinkId } from "./link-types.ts";
-import type { OwnPlace } from "./paths.ts";
+import type { OwnPlace } from "./own-place.ts";
 import { isPredictable, predictEndpoints } from "./port-prediction.ts";
 import { Puncher, type PuncherOutput, type PunchLinks } from "./puncher.ts";
 import type { DirectLinks } from "./relays.ts";

@@ -112,7 +112,7 @@ function peerStatus(now: Millis, parts: Parts, view: LinkView): PeerStatus {
 }
 
 function natStatus(parts: Parts): NatStatus {
-  const { nat, local, reflexive, udp, asked, isSurveying } = parts.stun.view();
+  const { nat, local, reflexive, udp, asked, isSurveying, life } = parts.stun.view();
   return {
     ...nat,
     kind: natKind(nat),
@@ -121,6 +121,11 @@ function natStatus(parts: Parts): NatStatus {
     udp,
     asked,
     isLooking: isSurveying,
+    mappingLife: {
+      state: life.state,
+      aliveSeconds: life.aliveMs / 1_000,
+      goneSeconds: life.goneMs === undefined ? undefined : life.goneMs / 1_000,
+    },
   };
 }
 

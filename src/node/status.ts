@@ -40,6 +40,16 @@ export interface NatStatus extends NatReport {
   /** Servers and members that the last look asked. */
   readonly asked: number;
   readonly isLooking: boolean;
+  /** How long the NAT keeps a mapping that carries nothing, as far as that is measured. */
+  readonly mappingLife: MappingLifeStatus;
+}
+
+export interface MappingLifeStatus {
+  readonly state: "unknown" | "measuring" | "known";
+  /** Silent for so long a mapping still served; 0 = none did yet. */
+  readonly aliveSeconds: number;
+  /** Silent for so long it did not; undefined when it never failed. */
+  readonly goneSeconds: number | undefined;
 }
 
 export interface LeaseStatus {

@@ -197,6 +197,11 @@ export class Wiring {
         return this.#parts.links.handle(now, output);
       case "nat":
         return this.#parts.links.handle(now, { kind: "nat", ...output.report });
+      case "mapping-life": {
+        const { aliveMs, goneMs } = output.life;
+        const lifeMs = goneMs === undefined ? undefined : aliveMs;
+        return this.#parts.links.handle(now, { kind: "mapping-life", aliveMs: lifeMs });
+      }
       case "engine":
       case "event":
         return this.#news.push(output);

@@ -21,11 +21,18 @@ import { type Machine, Outbox } from "../base/machine.ts";
 import { type NatReport, natKind, sameNat, UNKNOWN_NAT } from "../base/nat.ts";
 import { type Endpoint, endpointText, familyOf, type IpFamily, sameEndpoint } from "../base/net.ts";
 import { jitter, type Rng } from "../base/rng.ts";
-import { type Millis, TimerTable } from "../base/time.ts";
+import { type Millis, NEVER, TimerTable } from "../base/time.ts";
 import { DropCounters } from "../link/drop-counters.ts";
 import { parseStun, type ReceivedStun } from "../wire/stun.ts";
 import { AlternatePorts } from "./alternate-ports.ts";
 import { classifyNat } from "./classify-nat.ts";
+import {
+  type LifeAsk,
+  type MappingLife,
+  MeasuredLife,
+  SILENCE_SECONDS,
+  UNKNOWN_LIFE,
+} from "./mapping-life.ts";
 import { NatSamples } from "./nat-samples.ts";
 import { type BoundSocket, type StunMode, StunServer } from "./stun-server.ts";
 import {
@@ -41,7 +48,7 @@ import { type StunAsked, type StunOutcome, Transactions } from "./transactions.t
 export type { BoundSocket, StunMode };
 
 /** Sockets by command that are this machine's: the last before the accepted streams. */
-const MAX_SOCKETS = 8;
+const MAX_SOCKETS = 20;
 const FIRST_STUN_SOCKET: SocketIndex = ENGINE_LIMITS.acceptedStreams - MAX_SOCKETS;
 const SURVEY_SOCKETS: readonly SocketIndex[] = [FIRST_STUN_SOCKET, FIRST_STUN_SOCKET + 1];
 /** One for each family, to answer from another port. */
@@ -49,6 +56,9 @@ const ALTERNATE_SOCKETS: Readonly<Record<IpFamily, SocketIndex>> = {
   4: FIRST_STUN_SOCKET + 2,
   6: FIRST_STUN_SOCKET + 3,
 };
+
+/** One for each silence that is tried. */
+const LIFE_SOCKETS = SILENCE_SECONDS.map((_, i): SocketIndex => FIRST_STUN_SOCKET + 4 + i);
 
 /** Whoever else opens sockets by command takes lower indexes. */
 export function isStunSocket(socket: SocketIndex): boolean {
@@ -69,6 +79,8 @@ const SURVEY_DELAY_MS = 1_000;
 const SURVEY_GAP_MS = 20_000;
 /** An engine that has no more sockets need not say so. */
 const OPENING_MS = 1_000;
+/** How long mappings live is measured with a survey, but not more often: it takes minutes. */
+const LIFE_AGAIN_MS = 86_400_000;
 const SPREAD = 0.2;
 /** Servers of the file, after their names were looked up. */
 const MAX_SERVERS = 16;
@@ -103,7 +115,8 @@ export type StunOutput =
   | { readonly kind: "engine"; readonly command: EngineCommand }
   | { readonly kind: "event"; readonly event: CoreEvent }
   | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
-  | { readonly kind: "nat"; readonly report: NatReport };
+  | { readonly kind: "nat"; readonly report: NatReport }
+  | { readonly kind: "mapping-life"; readonly life: MappingLife };
 
 /** For people. */
 export interface StunView {
@@ -114,13 +127,15 @@ export interface StunView {
   readonly udp: "works" | "blocked" | "unknown";
   readonly asked: number;
   readonly isSurveying: boolean;
+  readonly life: MappingLife;
 }
 
 type Purpose =
   | { readonly kind: "reflexive" }
   /** Lets the NAT expect the hairpin test; its answer tells nothing. */
   | { readonly kind: "opener" }
-  | { readonly kind: "survey"; readonly survey: Survey; readonly ask: SurveyAsk };
+  | { readonly kind: "survey"; readonly survey: Survey; readonly ask: SurveyAsk }
+  | { readonly kind: "life"; readonly life: MeasuredLife; readonly ask: LifeAsk };
 
 type Timer = "reflexive" | "survey" | "opening";
 
@@ -148,6 +163,9 @@ export class Stun implements Machine<StunInput, StunOutput> {
   /** Its sockets that are open, and those the engine has not spoken of yet. */
   #surveyBound: BoundSocket[] = [];
   readonly #awaited = new Set<SocketIndex>();
+  #life: MappingLife = UNKNOWN_LIFE;
+  #measured: MeasuredLife | undefined;
+  #measuredAt: Millis = Number.NEGATIVE_INFINITY;
 
   constructor(options: StunOptions) {
     this.#options = options;
@@ -185,6 +203,7 @@ export class Stun implements Machine<StunInput, StunOutput> {
       this.#timers.deadline(),
       this.#transactions.deadline(),
       this.#alternates.deadline(),
+      this.#measured?.deadline() ?? NEVER,
     );
   }
 
@@ -196,6 +215,7 @@ export class Stun implements Machine<StunInput, StunOutput> {
       udp: this.#udp,
       asked: this.#asked,
       isSurveying: this.#isWanted || this.#survey !== undefined,
+      life: this.#measured?.life ?? this.#life,
     };
   }
 
@@ -213,6 +233,7 @@ export class Stun implements Machine<StunInput, StunOutput> {
     const { commands, failed } = this.#transactions.timeout(now);
     for (const command of commands) this.#engine(command);
     for (const outcome of failed) this.#settle(now, outcome);
+    this.#runLife(now);
   }
 
   // whom to ask
@@ -231,6 +252,8 @@ export class Stun implements Machine<StunInput, StunOutput> {
     this.#local = endpoints;
     this.#samples.clear();
     this.#reflexive.clear();
+    if (this.#life.state === "known") this.#out.push({ kind: "mapping-life", life: UNKNOWN_LIFE });
+    this.#forgetLife();
     this.#timers.set("reflexive", now);
     if (this.#destinations().length > 0) this.#wantSurvey(now, SURVEY_DELAY_MS);
   }
@@ -368,10 +391,52 @@ export class Stun implements Machine<StunInput, StunOutput> {
       if (this.#survey.isHeard) this.#udp = "works";
       else if (this.#asked > 0 && this.#members.size === 0) this.#udp = "blocked";
     }
+    const member = this.#survey instanceof Survey ? this.#survey.member : undefined;
     this.#survey = undefined;
     for (const { socket } of this.#surveyBound) this.#engine({ op: "socket-close", socket });
     this.#surveyBound = [];
     this.#classify(now);
+    if (member !== undefined) this.#measureLife(now, member);
+  }
+
+  // how long mappings live
+
+  #measureLife(now: Millis, member: Endpoint): void {
+    if (this.#report.mapping === "none" || this.#measured !== undefined) return;
+    const isKnown = this.#life.state === "known" && now - this.#measuredAt < LIFE_AGAIN_MS;
+    const asker = this.#options.sockets.find(
+      ({ endpoint }) => familyOf(endpoint.ip) === familyOf(member.ip),
+    )?.socket;
+    if (isKnown || asker === undefined) return;
+    this.#measured = new MeasuredLife({ sockets: LIFE_SOCKETS, member, asker });
+    for (const command of this.#measured.begin(now)) this.#engine(command);
+  }
+
+  #runLife(now: Millis): void {
+    const life = this.#measured;
+    if (life === undefined) return;
+    for (const ask of life.timeout(now)) {
+      const { from: socket, responsePort } = ask;
+      const wish = responsePort === undefined ? {} : { responsePort };
+      const purpose = { kind: "life", life, ask } as const;
+      this.#ask(now, { socket, to: life.member, wish, key: this.#options.key, purpose });
+    }
+    if (life.isOver && life === this.#measured) this.#endLife(now, life);
+  }
+
+  #endLife(now: Millis, { life }: MeasuredLife): void {
+    this.#forgetLife();
+    this.#life = life;
+    this.#measuredAt = now;
+    if (life.state !== "known") return;
+    this.#out.push({ kind: "mapping-life", life });
+    this.#event(lifeKnown(life));
+  }
+
+  #forgetLife(): void {
+    for (const command of this.#measured?.close() ?? []) this.#engine(command);
+    this.#measured = undefined;
+    this.#life = UNKNOWN_LIFE;
   }
 
   // datagrams
@@ -384,6 +449,7 @@ export class Stun implements Machine<StunInput, StunOutput> {
         return this.#opened(now, upcall.socket, upcall.family, upcall.port);
       case "socket-failed":
         this.#settleAlternate(now, upcall.socket, undefined);
+        this.#measured?.failed(upcall.socket);
         return this.#awaitSurvey(now, upcall.socket);
     }
   }
@@ -392,6 +458,7 @@ export class Stun implements Machine<StunInput, StunOutput> {
     const bound = { socket, endpoint: { ip: family === 4 ? "0.0.0.0" : "::", port } };
     if (this.#alternates.owns(socket)) this.#settleAlternate(now, socket, bound);
     else if (this.#awaited.has(socket)) this.#surveyBound.push(bound);
+    else if (this.#measured?.opened(now, socket) === true) this.#runLife(now);
     else if (isStunSocket(socket)) this.#engine({ op: "socket-close", socket });
     this.#awaitSurvey(now, socket);
   }
@@ -460,6 +527,10 @@ export class Stun implements Machine<StunInput, StunOutput> {
     const { purpose } = outcome.asked;
     if (purpose.kind === "opener") return;
     if (purpose.kind === "reflexive") return this.#seen(now, outcome);
+    if (purpose.kind === "life") {
+      purpose.life.take(now, purpose.ask, outcome);
+      return this.#runLife(now);
+    }
     const { survey, ask } = purpose;
     if (survey !== this.#survey) return;
     const next = survey.take(now, ask, outcome);
@@ -501,6 +572,17 @@ export class Stun implements Machine<StunInput, StunOutput> {
   #engine(command: EngineCommand): void {
     this.#out.push({ kind: "engine", command });
   }
+}
+
+function lifeKnown({ aliveMs, goneMs }: MappingLife): Omit<CoreEvent, "area" | "coolDownMs"> {
+  const isGone = goneMs !== undefined;
+  return {
+    what: "mapping-life-known",
+    condition: `a mapping was silent for ${(goneMs ?? aliveMs) / 1_000} s`,
+    action: isGone ? "it is gone" : "it still serves",
+    effect: isGone ? "keepalives come sooner than that" : "",
+    fields: { aliveMs, ...(isGone ? { goneMs } : {}) },
+  };
 }
 
 function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {

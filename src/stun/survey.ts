@@ -91,6 +91,12 @@ export class Survey {
     return this.#answers.length > 0;
   }
 
+  /** A member that answered, and is behind no NAT of its own. */
+  get member(): Endpoint | undefined {
+    const isFit = ({ to, answer }: Witness) => to.isMember && isInTheOpen(to, answer);
+    return this.#answers.find(isFit)?.to.endpoint;
+  }
+
   begin(): SurveyAsk[] {
     const { destinations, first } = this.#options;
     return this.#count(destinations.map((to) => ask(first, to, "mapping")));

@@ -18,6 +18,7 @@
  *   0020 XOR-MAPPED-ADDRESS  as MAPPED-ADDRESS, xor cookie and transaction
  *   0026 PADDING             anything
  *   0027 RESPONSE-PORT       port u16 | 0 u16
+ *   c0f7 OTHER-PORT          port u16 | 0 u16; ours
  *   8022 SOFTWARE            text
  *   8028 FINGERPRINT         CRC-32 of everything before it, xor 5354554e; the last one
  *   802b RESPONSE-ORIGIN   802c OTHER-ADDRESS   as MAPPED-ADDRESS

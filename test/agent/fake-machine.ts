@@ -101,6 +101,7 @@ export const STATUS: NodeStatus = {
     udp: "works",
     asked: 2,
     isLooking: false,
+    mappingLife: { state: "known", aliveSeconds: 120, goneSeconds: 180 },
   },
   lookups: { lease: 12, mac: 3 },
   records: { count: 7, bytes: 2_100 },

@@ -109,6 +109,19 @@ describe("a pair of NATs under a stream", () => {
     expect(told.get(pair.a)).toBeGreaterThanOrEqual(20_000);
     expect(told.get(pair.b)).toBeGreaterThanOrEqual(7_000);
     expect(told.get(pair.b)).toBeLessThanOrEqual(8_751);
+    // Seven tenths of what a NAT with short timers was found to keep.
+    for (const [aliveMs, keepaliveMs] of [
+      [4_000, 2_800],
+      [0, 1_000],
+    ] as const) {
+      for (const node of [pair.a, pair.b]) node.input({ kind: "mapping-life", aliveMs });
+      expect(told.get(pair.b)).toBe(keepaliveMs);
+      expect(told.get(pair.a), "no NAT").toBeGreaterThanOrEqual(20_000);
+    }
+    pair.b.input({ kind: "mapping-life", aliveMs: 120_000 });
+    expect(told.get(pair.b)).toBeGreaterThanOrEqual(7_000);
+    pair.b.input({ kind: "mapping-life", aliveMs: undefined });
+    expect(told.get(pair.b)).toBeLessThanOrEqual(8_751);
   });
 
   it("changes from the relay to the direct path without loss", () => {

@@ -26,10 +26,17 @@ export const KINDS: Readonly<Record<string, NatKind>> = {
   portrestricted_hp: { mapping: EI, filtering: AP, allocation: "preserved", hairpin: true },
 };
 
+/** When mappings end that nothing passed for `lifeMs`, in either direction. */
+export interface NatClock {
+  readonly lifeMs: number;
+  readonly now: () => number;
+}
+
 interface Mapping {
   readonly inside: Endpoint;
   readonly outsidePort: number;
   readonly sentTo: Set<string>;
+  usedAt: number;
 }
 
 export class NatModel {
@@ -37,10 +44,17 @@ export class NatModel {
   readonly kind: NatKind;
   readonly #mappings = new Map<string, Mapping>();
   readonly #draw: (limit: number) => number;
+  readonly #clock: NatClock;
   #next = 40_000;
 
   /** @param draw uniform in [0, limit) */
-  constructor(ip: string, kind: NatKind, draw: (limit: number) => number) {
+  constructor(
+    ip: string,
+    kind: NatKind,
+    draw: (limit: number) => number,
+    clock: NatClock = { lifeMs: Number.POSITIVE_INFINITY, now: () => 0 },
+  ) {
+    this.#clock = clock;
     this.ip = ip;
     this.kind = kind;
     this.#draw = draw;
@@ -49,21 +63,33 @@ export class NatModel {
   /** A datagram leaves: where it seems to come from. */
   send(inside: Endpoint, to: Endpoint): Endpoint {
     const key = `${endpointText(inside)} ${scope(this.kind.mapping, to)}`;
-    let mapping = this.#mappings.get(key);
+    let mapping = this.#live(key);
     if (mapping === undefined) {
-      mapping = { inside, outsidePort: this.#port(inside.port), sentTo: new Set() };
+      mapping = { inside, outsidePort: this.#port(inside.port), sentTo: new Set(), usedAt: 0 };
       this.#mappings.set(key, mapping);
     }
+    mapping.usedAt = this.#clock.now();
     mapping.sentTo.add(scope(this.kind.filtering, to));
     return { ip: this.ip, port: mapping.outsidePort };
   }
 
   /** Who inside gets a datagram that arrives at our port; undefined when it is held back. */
   receive(from: Endpoint, port: number): Endpoint | undefined {
-    for (const mapping of this.#mappings.values()) {
-      if (mapping.outsidePort !== port) continue;
-      if (mapping.sentTo.has(scope(this.kind.filtering, from))) return mapping.inside;
+    for (const key of this.#mappings.keys()) {
+      const mapping = this.#live(key);
+      if (mapping?.outsidePort !== port) continue;
+      if (!mapping.sentTo.has(scope(this.kind.filtering, from))) continue;
+      mapping.usedAt = this.#clock.now();
+      return mapping.inside;
     }
+    return undefined;
+  }
+
+  #live(key: string): Mapping | undefined {
+    const mapping = this.#mappings.get(key);
+    const { now, lifeMs } = this.#clock;
+    if (mapping === undefined || now() - mapping.usedAt < lifeMs) return mapping;
+    this.#mappings.delete(key);
     return undefined;
   }
 

@@ -198,7 +198,8 @@ describe("the client and its NAT", () => {
     const filtering = kind.filtering === "endpoint-independent" ? "address" : kind.filtering;
     const { allocation, mapping } = kind;
     expect(report(home)).toMatchObject({ mapping, filtering, allocation });
-    world.run(70_000);
+    // The life of mappings is measured, and nobody asks for a minute.
+    world.run(400_000);
     for (const member of members) expect(member.openSockets).toBe(1);
   });
 
@@ -214,9 +215,8 @@ describe("the client and its NAT", () => {
     const step = kind.allocation === "sequential" ? { step: 1 } : {};
     expect(report(home)).toMatchObject({ mapping, filtering, ...step });
     if (mapping !== "unknown") expect(report(home).allocation).toBe(kind.allocation);
-    expect(home.openSockets).toBe(1);
-    world.run(70_000);
-    expect(member.openSockets).toBe(1);
+    world.run(400_000);
+    expect([home.openSockets, member.openSockets]).toEqual([1, 1]);
   });
 
   it("a member behind a NAT does not mislead", () => {

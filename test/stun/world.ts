@@ -43,8 +43,9 @@ export class World {
   loses: (datagram: Datagram) => boolean = () => false;
   #events: { at: number; run: () => void }[] = [];
 
-  nat(ip: string, kind: NatKind): NatModel {
-    return new NatModel(ip, kind, (limit) => below(this.rng, limit));
+  nat(ip: string, kind: NatKind, lifeMs = Number.POSITIVE_INFINITY): NatModel {
+    const clock = { lifeMs, now: () => this.now };
+    return new NatModel(ip, kind, (limit) => below(this.rng, limit), clock);
   }
 
   host(options: HostOptions): Host {
