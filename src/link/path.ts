@@ -109,12 +109,12 @@ export function keepaliveOf({ keepaliveMs }: Path, place: OwnPlace): Millis {
  * Straight by UDP; straight by stream, where a lost segment holds up what is behind it; by a relay,
  * which is a stranger's bandwidth and one more machine that may fail.
  */
-function rankOf({ to }: Path): number {
+export function rankOf({ to }: Path): number {
   if (to.kind === "relay") return 2;
   return isStream(to.socket) ? 1 : 0;
 }
 
-/** Whether to leave `active` for `path`; both are not equally good, so this never flaps. */
+/** Whether to leave `active` for `path`; two that work are never equally good. */
 export function isBetter(path: Path, active: Path): boolean {
   if (!active.isGood) return true;
   if (active.schedule.misses > 1 && path.schedule.misses === 0) {

@@ -12,18 +12,15 @@
  */
 import type { Label, PathIndex, PathTarget, SessionId, SocketIndex } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
-import { type Endpoint, type IpFamily, isIpv6, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, isIpv6, sameEndpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
-import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import { emitControl } from "../wire/control.ts";
 import { emitLinkMessage, type LinkMessage } from "../wire/link-messages.ts";
 import { type CandidateReport, reportCandidates } from "./candidate-report.ts";
 import { socketFor } from "./handshake-initiator.ts";
 import type { LinksOutput, PathView } from "./link-types.ts";
-import type { OwnPlace } from "./own-place.ts";
 import {
-  isBetter,
   isUdp,
   keepaliveOf,
   type NewPath,
@@ -34,7 +31,9 @@ import {
   SPARE_PERIOD_MS,
   worksWell,
 } from "./path.ts";
+import { PathChoice } from "./path-choice.ts";
 import { MAX_DIRECT_PATHS, MAX_RELAY_PATHS, PathTable } from "./path-table.ts";
+import type { AnsweredProbe, LoneProbe, PathsOptions } from "./paths-options.ts";
 import type { PathsOutput } from "./paths-output.ts";
 import { PeerCandidates } from "./peer-candidates.ts";
 import { DOUBTED_GAPS_MS, LIVE_GAPS_MS, TRYING_GAPS_MS } from "./probe-schedule.ts";
@@ -52,31 +51,6 @@ const DOUBT_AFTER_MS = 1_000;
 /** Weight of one probe in the loss estimate. */
 const LOSS_GAIN = 1 / 16;
 
-export interface PathsOptions {
-  readonly session: SessionId;
-  readonly rng: Rng;
-  readonly sockets: readonly IpFamily[];
-  readonly periodMs: Millis;
-  /** This side calls the rounds of probing. */
-  readonly isCaller: boolean;
-  readonly place: OwnPlace;
-}
-
-/** A probe that nothing follows unless it is answered. */
-export interface LoneProbe {
-  readonly socket: SocketIndex;
-  readonly to: Endpoint;
-  /** It is to die on the way, beyond our own NATs. */
-  readonly isOpener: boolean;
-}
-
-/** A probe of ours that was answered. */
-export interface AnsweredProbe {
-  readonly tookMs: Millis;
-  /** The socket it left from, and where it went; undefined through a relay. */
-  readonly from: { readonly socket: SocketIndex; readonly endpoint: Endpoint } | undefined;
-}
-
 export class Paths {
   readonly #options: PathsOptions;
   readonly #out = new Outbox<PathsOutput>();
@@ -84,6 +58,7 @@ export class Paths {
   readonly #probes: Probes;
   readonly #candidates = new PeerCandidates();
   readonly #rounds: PunchRounds;
+  readonly #choice = new PathChoice();
   /** When the candidates of a handshake are tried. */
   #tryAt: Millis = NEVER;
   #active: Path | undefined;
@@ -248,6 +223,7 @@ export class Paths {
     const news = this.#candidates.learn(endpoints);
     // Without a direct path each round of punching tells a fresh port: nobody moved.
     if (news === "addresses" || (news === "ports" && this.hasDirect)) this.doubtActive(now);
+    if (news === "addresses") this.#choice.forgive();
     if (this.#hasUdp) return;
     if (news === "addresses") this.#rounds.renew(now);
     this.#rounds.want(now);
@@ -484,17 +460,14 @@ export class Paths {
     if (path !== this.#active || path.loss.isLossy) this.#choose(now);
   }
 
-  /** Active = the best good path; a silent active one stays until another works. */
   #choose(now: Millis): void {
-    let best = this.#active;
-    for (const path of this.#table.all()) {
-      if (path.isGood && (best === undefined || isBetter(path, best))) best = path;
-    }
+    const best = this.#choice.best(now, this.#table.all(), this.#active);
     if (best !== undefined && best !== this.#active) this.#activate(now, best);
   }
 
   #activate(now: Millis, path: Path): void {
     const before = this.#active;
+    this.#choice.changed(now, before, path);
     before?.schedule.setPeriod(now, SPARE_PERIOD_MS);
     this.#active = path;
     path.schedule.setPeriod(now, this.#periodOf(path));
