@@ -48,6 +48,11 @@ export class Guest {
     await this.site.run(["ip", "-4", "addr", "flush", "dev", GUEST_DEVICE]);
   }
 
+  /** Started with `-R`, it gives the address back when it ends. */
+  async releaseDhcp(): Promise<void> {
+    await this.#client?.stop("SIGTERM");
+  }
+
   get said(): string {
     return this.#client?.output ?? "";
   }

@@ -1,89 +1,17 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Agent } from "../../lab/agent.ts";
 import { eventually, type Running } from "../../lab/shell.ts";
-import { describeWhere, type Reason, requireCommand, requireFile } from "../support/requires.ts";
+import { describeWhere } from "../support/requires.ts";
 import { Capture } from "./capture.ts";
 import { Cluster, figure, kernelNeeds, TAP } from "./cluster.ts";
+import { clientsHere, startDhcpClient } from "./dhcp-clients.ts";
 
 /** The shortest lease there is: a renewal every 10 s (T1 = half; udhcpc waits 15 s at least). */
 const LEASE = "20s";
 const RENEWALS = 3;
 const TITLE = "real DHCP clients get, renew and keep their lease";
 
-/** Clients differ in the words they call the script with; the address is set the same way. */
-const SCRIPT = `#!/bin/sh
-case "\${reason:-$1}" in
-  bound|renew) ip addr replace "$ip/$mask" dev ${TAP} ;;
-  BOUND|RENEW|REBIND|REBOOT) ip addr replace "$new_ip_address/16" dev ${TAP} ;;
-  deconfig) ip -4 addr flush dev ${TAP} ;;
-esac
-exit 0
-`;
-
-const NETWORKD = "/lib/systemd/systemd-networkd";
-const NETWORKD_FILE = `[Match]
-Name=${TAP}
-[Network]
-DHCP=ipv4
-LinkLocalAddressing=no
-IPv6AcceptRA=no
-[DHCPv4]
-ClientIdentifier=mac
-UseDNS=no
-`;
-
-interface Client {
-  readonly name: string;
-  readonly needs: Reason;
-  /** What is run at the site, given its folder and the script. */
-  argv(folder: string, script: string): readonly string[];
-}
-
-const CLIENTS: readonly Client[] = [
-  {
-    name: "udhcpc",
-    needs: requireCommand("udhcpc"),
-    argv: (_folder, script) => ["udhcpc", "-f", "-i", TAP, "-s", script, "-t", "20", "-T", "3"],
-  },
-  {
-    name: "dhclient",
-    needs: requireCommand("dhclient"),
-    argv: (folder, script) => [
-      ...["dhclient", "-4", "-d", "-sf", script, "-cf", "/dev/null"],
-      ...["-lf", join(folder, "dhclient.leases"), "-pf", join(folder, "dhclient.pid"), TAP],
-    ],
-  },
-  {
-    // Its folders are fixed: the namespace's own mounts hide the machine's.
-    name: "dhcpcd",
-    needs: requireCommand("dhcpcd"),
-    argv: (folder, script) => {
-      const state = join(folder, "dhcpcd");
-      const hide = `mkdir -p ${state} && mount --bind ${state} /var/lib/dhcpcd && mount -t tmpfs tmpfs /run`;
-      const run = `exec dhcpcd -4 -B -f /dev/null -c ${script} --noarp ${TAP}`;
-      return ["sh", "-c", `mkdir -p /var/lib/dhcpcd && ${hide} && ${run}`];
-    },
-  },
-  {
-    // A read-only /sys tells it that there is no udev to wait for; it sets the address itself.
-    name: "networkd",
-    needs: requireFile(NETWORKD),
-    argv: (folder) => {
-      const file = join(folder, "10-weft.network");
-      writeFileSync(file, NETWORKD_FILE);
-      const run = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/network /run/systemd/netif";
-      const own = `cp ${file} /run/systemd/network/ && chown -R systemd-network /run/systemd/netif`;
-      return ["sh", "-c", `${run} && ${own} && mount -o remount,ro /sys && exec ${NETWORKD}`];
-    },
-  },
-];
-
-const here = CLIENTS.filter(({ name, needs }) => {
-  if (needs !== undefined) console.log(`skipped: ${TITLE}: ${name}: ${needs}`);
-  return needs === undefined;
-});
+const here = clientsHere(TITLE);
 
 describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
   let cluster: Cluster;
@@ -155,11 +83,9 @@ describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
   );
 
   function startClient(name: string): void {
-    const { site } = cluster.agent(name);
-    const script = join(site.folder, "dhcp-script");
-    writeFileSync(script, SCRIPT, { mode: 0o755 });
-    const argv = CLIENTS.find((client) => client.name === name)?.argv(site.folder, script) ?? [];
-    clients.set(name, site.start(argv));
+    const client = here.find((one) => one.name === name);
+    if (client !== undefined)
+      clients.set(name, startDhcpClient(client, cluster.agent(name).site, TAP));
   }
 
   /** The address on the interface once there is one. */
