@@ -98,17 +98,38 @@ describe("random ports against one that lets in asked endpoints", () => {
   }
 });
 
+/** Nothing of either end arrives at the other. */
+function cut({ world, a, b }: Pair): void {
+  const note = world.allows;
+  const isOutside = (ip: string) => ip === a.nat?.outside || ip === b.nat?.outside;
+  const isInside = (ip: string) => ip === a.endpoint.ip || ip === b.endpoint.ip;
+  world.allows = (from, to, bytes) =>
+    note(from, to, bytes) && !(isInside(from.ip) && isOutside(to.ip));
+}
+
+describe("ports foretold in vain", () => {
+  it("are given up within the bounds of a pair, for a day", () => {
+    const pair = knownPair("symmetric_sequential", "symmetric_sequential", 1, "aggressive");
+    const sent = watch(pair);
+    cut(pair);
+    const count = () => [...sent.values()].map(({ length }) => length);
+    pair.world.run(3_600_000);
+    const [ofA = 0, ofB = 0] = count();
+    expect(ofA).toBeGreaterThanOrEqual(100);
+    expect(ofA + ofB).toBeLessThanOrEqual(1_200);
+    for (const times of sent.values()) expect(busiest(times)).toBeLessThanOrEqual(50);
+    pair.world.run(3_600_000);
+    expect(count()).toEqual([ofA, ofB]);
+    expect(pair.a.linkTo(pair.b)?.path.kind).toBe("relay");
+  }, 60_000);
+});
+
 describe("a search by birthday", () => {
   it("that finds nothing closes its sockets and is not repeated for a day", () => {
     const pair = knownPair("symmetric", "portrestricted", 1, "aggressive");
     const sent = watch(pair);
     const { world, a, b } = pair;
-    const note = world.allows;
-    // Nothing of the other end arrives.
-    const isOutside = (ip: string) => ip === a.nat?.outside || ip === b.nat?.outside;
-    const isInside = (ip: string) => ip === a.endpoint.ip || ip === b.endpoint.ip;
-    world.allows = (from, to, bytes) =>
-      note(from, to, bytes) && !(isInside(from.ip) && isOutside(to.ip));
+    cut(pair);
     world.run(40_000);
     const count = () => [...sent.values()].map(({ length }) => length);
     const [ofA = 0, ofB = 0] = count();
