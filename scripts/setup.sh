@@ -43,6 +43,11 @@ openssh-server sshd
 tshark tshark
 tcpdump tcpdump
 fping fping
+nmap nmap
+iputils-arping arping
+ndisc6 ndisc6
+dnsmasq-base dnsmasq
+kea-admin perfdhcp
 jq jq
 ethtool ethtool
 clang clang++

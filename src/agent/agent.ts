@@ -17,7 +17,6 @@ import { type Endpoint, endpointText, familyOf, type Mac, subnetText } from "../
 import type { Millis } from "../base/time.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
-import type { HostBridge } from "../io/bridge.ts";
 import { Driver, type HostOutput } from "../io/driver.ts";
 import { type HostInterface, type IpResult, overlappingAddress } from "../io/interface.ts";
 import type { NodeCommand, NodeReply } from "../node/command.ts";
@@ -26,7 +25,7 @@ import type { NodeStatus } from "../node/status.ts";
 import { sumDrops } from "../node/sum-drops.ts";
 import type { AgentStatus } from "./agent-status.ts";
 import { type Resolver, resolveBootstrap, resolveHosts } from "./bootstrap-names.ts";
-import { type BridgePlan, joinBridge, planBridge, rejoinBridge } from "./bridged-site.ts";
+import { BridgedSite, type BridgePlan, type BridgeTools } from "./bridged-site.ts";
 import type { Config } from "./config.ts";
 import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
 import { healthLines } from "./health.ts";
@@ -79,8 +78,8 @@ export interface AgentTools extends SurroundingsTools {
   readonly openEngine: (request: EngineRequest) => OpenedEngine;
   readonly createNode: (config: NodeConfig) => AgentNode;
   readonly hostInterface: HostInterface;
-  /** With `bridge:`, the bridge and the interface of the same name, which has the address. */
-  readonly bridge?: { readonly port: HostBridge; readonly own: HostInterface };
+  /** With `bridge:`. */
+  readonly bridge?: BridgeTools;
   readonly resolver: Resolver;
 }
 
@@ -114,6 +113,7 @@ export class Agent {
   #config: Config;
   readonly #tools: AgentTools;
   readonly #folder: string;
+  readonly #site: BridgedSite | undefined;
   readonly journal = new Journal();
   readonly traffic = new TrafficTotals();
   readonly #lag = new LoopLag();
@@ -138,6 +138,7 @@ export class Agent {
     this.#config = config;
     this.#tools = tools;
     this.#folder = join(config.stateDir, config.name);
+    this.#site = tools.bridge && new BridgedSite(tools.bridge, config);
     this.finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -264,7 +265,7 @@ export class Agent {
       this.#resolve(),
       afterMs<Endpoint[]>(NAMES_AT_START_MS, []),
     ]);
-    const bridged = await this.#planBridge();
+    const bridged = await this.#site?.plan(mtuOf(this.#config));
     const opened = this.#openEngine(seed, bridged);
     const boot = this.#tools.drawBoot();
     const surroundings = this.#createSurroundings(opened, boot, bootstrap);
@@ -286,16 +287,10 @@ export class Agent {
     }
   }
 
-  #planBridge(): Promise<BridgePlan> | undefined {
-    const port = this.#tools.bridge?.port;
-    return port === undefined ? undefined : planBridge(port, mtuOf(this.#config));
-  }
-
   async #setUp(bridged: BridgePlan | undefined): Promise<IpResult> {
-    const { hostInterface, bridge } = this.#tools;
-    const up = await hostInterface.setUp(bridged?.mtu ?? mtuOf(this.#config));
-    if (!up.ok || bridge === undefined || bridged === undefined) return up;
-    return joinBridge(bridge.port, this.#config, bridged);
+    const mtu = bridged?.mtu ?? mtuOf(this.#config);
+    const up = await this.#tools.hostInterface.setUp(mtu);
+    return up.ok && this.#site !== undefined ? this.#site.join() : up;
   }
 
   #openEngine(seed: Uint8Array, bridged: BridgePlan | undefined): OpenedEngine {
@@ -361,12 +356,16 @@ export class Agent {
       case "interface":
         return void this.#settle(
           "address",
-          this.#addressed.setAddress(output.ip, this.#config.range),
+          this.#site?.setAddress(output.ip) ??
+            this.#tools.hostInterface.setAddress(output.ip, this.#config.range),
         );
       case "mtu":
         return void this.#settle("mtu", this.#tools.hostInterface.setMtu(output.mtu));
       case "interface-clear":
-        return void this.#settle("address", this.#addressed.clearAddress(output.ip));
+        return void this.#settle(
+          "address",
+          (this.#site ?? this.#tools.hostInterface).clearAddress(output.ip),
+        );
       case "state":
         return this.#tools.log.info({ state: output.state }, "state");
       case "event":
@@ -378,10 +377,6 @@ export class Agent {
       case "stopped":
         return this.#end({ kind: this.#leaving ? "left" : "stopped" });
     }
-  }
-
-  get #addressed(): HostInterface {
-    return this.#tools.bridge?.own ?? this.#tools.hostInterface;
   }
 
   async #settle(about: string, step: Promise<IpResult>): Promise<void> {
@@ -460,8 +455,8 @@ export class Agent {
   }
 
   #overlap(): string | undefined {
-    const { range } = this.#config;
-    const found = overlappingAddress(range, this.#addressed.name, this.#tools.hostAddresses());
+    const { range, bridge, interfaceName } = this.#config;
+    const found = overlappingAddress(range, bridge ?? interfaceName, this.#tools.hostAddresses());
     if (found === undefined) return undefined;
     return `range ${subnetText(range)} overlaps ${found.ip}/${found.prefix} on ${found.interface}: choose another range in every member's file`;
   }
@@ -479,9 +474,8 @@ export class Agent {
   }
 
   async #lookAtBridge(): Promise<void> {
-    const port = this.#tools.bridge?.port;
-    if (port === undefined) return;
-    const line = await rejoinBridge(port, this.#config.interfaceName);
+    if (this.#site === undefined) return;
+    const line = await this.#site.look();
     if (!this.#ended) this.#condition("bridge", line);
   }
 

@@ -2,14 +2,20 @@
  * `bridge: br0`: the TAP is a port of a bridge of this host, so that the machines behind the bridge
  * are members' neighbours, too. The bridge's own interface is one of these machines.
  */
-import type { Mac } from "../base/net.ts";
-import type { BridgeLook, HostBridge } from "../io/bridge.ts";
-import type { IpResult } from "../io/interface.ts";
+import type { Ip, Mac } from "../base/net.ts";
+import type { BridgeFacts, BridgeLook, HostBridge } from "../io/bridge.ts";
+import type { HostInterface, IpResult } from "../io/interface.ts";
 import type { Config } from "./config.ts";
 import { WeftError } from "./errors.ts";
 
 /** A frame of this many bytes of payload is the largest that the engine carries. */
 const MAX_MTU = 9_202;
+
+/** One bridge, twice: as what has ports, and as the interface of the same name with an address. */
+export interface BridgeTools {
+  readonly port: HostBridge;
+  readonly own: HostInterface;
+}
 
 /** What the bridge has to say about the TAP. */
 export interface BridgePlan {
@@ -19,49 +25,87 @@ export interface BridgePlan {
   readonly mtu: number;
 }
 
-/**
- * Looked at before the TAP is opened.
- *
- * @param mtu the least that the TAP is to have
- * @throws WeftError no-bridge
- */
-export async function planBridge(bridge: HostBridge, mtu: number): Promise<BridgePlan> {
-  const look = await bridge.look();
-  if (!look.ok) throw new WeftError("no-bridge", missingText(bridge.name, look));
-  return { mac: look.facts.mac, mtu: Math.min(MAX_MTU, Math.max(mtu, look.facts.mtu)) };
-}
+export class BridgedSite {
+  readonly #bridge: HostBridge;
+  readonly #own: HostInterface;
+  readonly #config: Config;
+  /** As found at the start: the node is known by this MAC. */
+  #mac: Mac | undefined;
+  /** Of the bridge whose port the TAP is; another one of the same name has another. */
+  #index: number | undefined;
+  /** What weft set on the bridge. */
+  #ip: Ip | undefined;
 
-/** Makes the TAP a port; where weft sets the address, the bridge keeps its MAC from now on. */
-export async function joinBridge(
-  bridge: HostBridge,
-  config: Config,
-  { mac }: BridgePlan,
-): Promise<IpResult> {
-  if (config.addressMode !== "dhcp") {
-    const kept = await bridge.keepMac(mac);
-    if (!kept.ok) return kept;
+  constructor({ port, own }: BridgeTools, config: Config) {
+    this.#bridge = port;
+    this.#own = own;
+    this.#config = config;
   }
-  return bridge.addPort(config.interfaceName);
-}
 
-/** A bridge goes away with its maker and comes back: the TAP follows. @returns what is wrong */
-export async function rejoinBridge(bridge: HostBridge, tap: string): Promise<string | undefined> {
-  const look = await bridge.look();
-  if (!look.ok) return missingText(bridge.name, look);
-  const added = await bridge.addPort(tap);
-  if (!added.ok) return `${added.detail}: correct what it names`;
-  return look.facts.isUp
-    ? undefined
-    : `bridge ${bridge.name} is down: ip link set ${bridge.name} up`;
-}
+  /**
+   * Looked at before the TAP is opened.
+   *
+   * @param mtu the least that the TAP is to have
+   * @throws WeftError no-bridge
+   */
+  async plan(mtu: number): Promise<BridgePlan> {
+    const look = await this.#bridge.look();
+    if (!look.ok) throw new WeftError("no-bridge", this.#missingText(look));
+    this.#mac = look.facts.mac;
+    this.#index = look.facts.index;
+    return { mac: look.facts.mac, mtu: Math.min(MAX_MTU, Math.max(mtu, look.facts.mtu)) };
+  }
 
-function missingText(name: string, look: Extract<BridgeLook, { ok: false }>): string {
-  switch (look.why) {
-    case "missing":
-      return `bridge ${name} does not exist: make it (ip link add ${name} type bridge), or correct bridge:`;
-    case "other":
-      return `${name} is no bridge (${look.detail}): name a bridge with bridge:, and make ${name} a port of it`;
-    case "failed":
-      return `bridge ${name} cannot be looked at (${look.detail}): correct what it names`;
+  /** Makes the TAP a port; where weft sets the address, the bridge keeps its MAC from now on. */
+  async join(): Promise<IpResult> {
+    const kept = await this.#keepMac();
+    return kept.ok ? this.#bridge.addPort(this.#config.interfaceName) : kept;
+  }
+
+  /** A bridge goes away with its maker and comes back: TAP and address follow. @returns what is wrong */
+  async look(): Promise<string | undefined> {
+    const look = await this.#bridge.look();
+    if (!look.ok) return this.#missingText(look);
+    const joined = await this.#follow(look.facts);
+    if (!joined.ok) return `${joined.detail}: correct what it names`;
+    const { name } = this.#bridge;
+    return look.facts.isUp ? undefined : `bridge ${name} is down: ip link set ${name} up`;
+  }
+
+  setAddress(ip: Ip): Promise<IpResult> {
+    this.#ip = ip;
+    return this.#own.setAddress(ip, this.#config.range);
+  }
+
+  clearAddress(ip: Ip): Promise<IpResult> {
+    this.#ip = undefined;
+    return this.#own.clearAddress(ip);
+  }
+
+  async #follow({ index }: BridgeFacts): Promise<IpResult> {
+    if (index === this.#index) return this.#bridge.addPort(this.#config.interfaceName);
+    const joined = await this.join();
+    if (!joined.ok) return joined;
+    this.#index = index;
+    return this.#ip === undefined ? joined : this.#own.setAddress(this.#ip, this.#config.range);
+  }
+
+  async #keepMac(): Promise<IpResult> {
+    if (this.#config.addressMode === "dhcp" || this.#mac === undefined) {
+      return { ok: true, stdout: "" };
+    }
+    return this.#bridge.keepMac(this.#mac);
+  }
+
+  #missingText(look: Extract<BridgeLook, { ok: false }>): string {
+    const { name } = this.#bridge;
+    switch (look.why) {
+      case "missing":
+        return `bridge ${name} does not exist: make it (ip link add ${name} type bridge), or correct bridge:`;
+      case "other":
+        return `${name} is no bridge (${look.detail}): name a bridge with bridge:, and make ${name} a port of it`;
+      case "failed":
+        return `bridge ${name} cannot be looked at (${look.detail}): correct what it names`;
+    }
   }
 }

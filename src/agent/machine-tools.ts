@@ -12,6 +12,7 @@ import { OsRng } from "../io/os-rng.ts";
 import { Node } from "../node/node.ts";
 import type { AgentTools, EngineRequest, OpenedEngine } from "./agent.ts";
 import { systemResolver } from "./bootstrap-names.ts";
+import type { BridgeTools } from "./bridged-site.ts";
 import type { Config } from "./config.ts";
 import { type ErrorCode, messageOf, WeftError } from "./errors.ts";
 import { createLog } from "./log.ts";
@@ -52,7 +53,7 @@ export async function machineTools(config: Config): Promise<AgentTools> {
   };
 }
 
-function bridgeTools(name: string): NonNullable<AgentTools["bridge"]> {
+function bridgeTools(name: string): BridgeTools {
   return { port: new HostBridge(name), own: new HostInterface(name) };
 }
 

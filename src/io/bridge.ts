@@ -9,6 +9,8 @@ export interface BridgeFacts {
   readonly mac: Mac;
   readonly mtu: number;
   readonly isUp: boolean;
+  /** The kernel gives each interface another one, of the same name too. */
+  readonly index: number;
 }
 
 export type BridgeLook =
@@ -53,11 +55,12 @@ function readFacts(text: string): BridgeLook {
     return { ok: false, why: "other", detail: `it is ${link?.linkinfo?.info_kind ?? "no bridge"}` };
   }
   const isUp = link.flags?.includes("UP") === true;
-  return { ok: true, facts: { mac, mtu: Number(link.mtu), isUp } };
+  return { ok: true, facts: { mac, mtu: Number(link.mtu), isUp, index: Number(link.ifindex) } };
 }
 
 /** What is used of one link of `ip -j -d link`. */
 interface ShownLink {
+  readonly ifindex?: number;
   readonly address?: string;
   readonly mtu?: number;
   readonly flags?: readonly string[];

@@ -8,7 +8,7 @@
  * MAC addresses are never learned from floods.
  */
 import type { DropReason } from "../base/drop-reason.ts";
-import { linkLocalOf } from "../base/net.ts";
+import { linkLocalOf, macFromBytes } from "../base/net.ts";
 import { compareNearness, type RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import {
@@ -97,7 +97,8 @@ export class Floods {
 
   /** A group frame of our host. What no receiver would accept is not sent. */
   fromTap(now: Millis, frame: Uint8Array): void {
-    const reason = checkSource(frame, buildSourceTable(this.#host.entries()));
+    const own = this.#host.entryOf(macFromBytes(frame.subarray(6)));
+    const reason = checkSource(frame, buildSourceTable(own));
     if (reason !== undefined) return this.#context.drop(reason);
     if (!this.#ownBucket.take(now)) return this.#context.drop("rate-limited");
     const { suite, networkId, identity, self } = this.#context.options;

@@ -67,6 +67,12 @@ export class Host {
     return [...ips].map(([mac, own]) => ({ mac, ips: own }));
   }
 
+  /** The same for one MAC: one entry, or none. */
+  entryOf(mac: Mac): FilterEntry[] {
+    const own = [...this.#leases.values()].filter((lease) => lease.mac === mac);
+    return own.length === 0 ? [] : [{ mac, ips: own.map(({ ip }) => ip) }];
+  }
+
   /** True once after each change of what we may speak for. */
   takeChanged(): boolean {
     const changed = this.#changed;

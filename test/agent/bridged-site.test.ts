@@ -62,6 +62,28 @@ describe("bridge: br0", () => {
     });
   });
 
+  it("a bridge of the same name instead of the first: it gets MAC, port and address", async () => {
+    vi.useFakeTimers();
+    const agent = machine.agent("bridge: br0\n");
+    await agent.start();
+    agent.run();
+    machine.say({ kind: "interface", ip: "10.117.0.9", prefix: 16, mtu: 1_390 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    machine.bridgeShown = {
+      ok: true,
+      stdout: shownBridge({ ifindex: 8, address: "aa:00:00:00:00:99" }),
+    };
+    machine.ipCommands.length = 0;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(machine.ipCommands).toEqual([
+      `link set dev br0 address ${BRIDGE_MAC}`,
+      "link set dev weft-lab master br0",
+      "addr replace 10.117.0.9/16 brd + dev br0",
+      "link set dev weft-lab master br0",
+    ]);
+    agent.stop();
+  });
+
   it("a bridge that goes and comes back: a line meanwhile, then the TAP is a port again", async () => {
     vi.useFakeTimers();
     const agent = machine.agent("bridge: br0\naddress: dhcp\n");

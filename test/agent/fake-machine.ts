@@ -367,7 +367,7 @@ export class FakeMachine {
 
 export function shownBridge(other: object): string {
   const linkinfo = { info_kind: "bridge" };
-  const link = { ifname: "br0", flags: ["BROADCAST", "UP"], mtu: 1_500, linkinfo };
+  const link = { ifname: "br0", ifindex: 7, flags: ["BROADCAST", "UP"], mtu: 1_500, linkinfo };
   return JSON.stringify([{ ...link, address: "aa:00:00:00:00:01", ...other }]);
 }
 

@@ -34,6 +34,11 @@ export class Guest {
     return this.site.name;
   }
 
+  /** The bridge's end of its cable. */
+  get port(): string {
+    return this.site.port;
+  }
+
   /** @param flags more of udhcpc's, such as `-a` */
   startDhcp(...flags: readonly string[]): void {
     const script = join(this.site.folder, "udhcpc-script");
