@@ -36,6 +36,23 @@ inline uint64_t sourceKey(const Endpoint& from) {
   return key;
 }
 
+/// Accepted streams at the time of a newcomer: unproven ones carried nothing authentic yet.
+struct StreamCounts {
+  size_t ofSource = 0;  // the newcomer's
+  size_t unproven = 0;
+  size_t unprovenOfSource = 0;
+};
+
+enum class StreamRoom : uint8_t { free, oldestUnproven, none };
+
+/// What a newcomer is given: a free place, that of the oldest unproven stream, or nothing.
+inline StreamRoom roomFor(const StreamCounts& counts) {
+  if (counts.ofSource >= limits::streamsPerSource) return StreamRoom::none;
+  if (counts.unprovenOfSource >= limits::streamsUnprovenPerSource) return StreamRoom::none;
+  const bool full = counts.unproven >= limits::streamsUnproven;
+  return full ? StreamRoom::oldestUnproven : StreamRoom::free;
+}
+
 class AcceptLimits {
  public:
   AcceptLimits() { sources_.fill(EventRate(limits::streamAcceptsPerSourceSecond)); }

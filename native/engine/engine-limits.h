@@ -130,6 +130,10 @@ inline constexpr int streamProbeIdleSeconds = 20;
 /// address or an IPv6 /64). Past the first the oldest goes, past the second newcomers do.
 inline constexpr size_t streamsUnproven = 64;
 inline constexpr size_t streamsUnprovenPerSource = 8;
+/// After that: one member needs a stream, and a second one while the first dies; the oldest goes.
+/// A site behind one address may have a quarter of all.
+inline constexpr size_t streamsPerSession = 4;
+inline constexpr size_t streamsPerSource = 64;
 /// Handshakes cost about 0.2 ms: at most 2 % of a core in all, and one source no more than a tenth.
 inline constexpr uint64_t streamAcceptsPerSecond = 100;
 inline constexpr uint64_t streamAcceptsPerSourceSecond = 10;

@@ -107,19 +107,22 @@ void RxSockets::take(uint64_t nowMs, int fd, const Endpoint& from) {
   if (stream != nullptr) add(nowMs, index, {nullptr, stream});
 }
 
-/// Whether one more unproven stream from there may come; the oldest of too many makes way.
+/// Whether one more stream from there may come; the oldest of too many unproven ones makes way.
 bool RxSockets::makeRoom(const Endpoint& from) {
-  size_t unproven = 0, ofSource = 0;
+  StreamCounts counts;
   SocketIndex oldest = 0;
   for (const SocketIndex index : streams_) {
     const Stream& stream = *table_.stream(index);
-    if (!stream.accepted() || stream.proven) continue;
-    if (unproven++ == 0) oldest = index;
-    if (sourceKey(stream.peer()) == sourceKey(from)) ofSource++;
+    if (!stream.accepted()) continue;
+    const bool same = sourceKey(stream.peer()) == sourceKey(from);
+    if (same) counts.ofSource++;
+    if (stream.provenBy != 0) continue;
+    if (counts.unproven++ == 0) oldest = index;
+    if (same) counts.unprovenOfSource++;
   }
-  if (ofSource >= limits::streamsUnprovenPerSource) return false;
-  if (unproven >= limits::streamsUnproven) end(oldest, table_.extra(oldest).stream);
-  return true;
+  const StreamRoom room = roomFor(counts);
+  if (room == StreamRoom::oldestUnproven) end(oldest, table_.extra(oldest).stream);
+  return room != StreamRoom::none;
 }
 
 /// Indexes go round, so that a command for a stream that just ended does not meet its successor.
@@ -199,11 +202,26 @@ void RxSockets::close(SocketIndex index, const ExtraSocket& socket) {
   }
 }
 
-void RxSockets::prove(uint64_t nowMs, SocketIndex index) {
+void RxSockets::prove(uint64_t nowMs, SocketIndex index, SessionId by) {
   Stream* stream = table_.stream(index);
   if (stream == nullptr || !stream->accepted()) return;
-  stream->proven = true;
   stream->deadlineMs = nowMs + limits::streamSilentMs;
+  if (stream->provenBy != 0) return;
+  stream->provenBy = by;
+  endOldestOf(by, index);
+}
+
+/// A member that opens one stream after the other holds a few places, not all.
+void RxSockets::endOldestOf(SessionId session, SocketIndex newest) {
+  size_t others = 0;
+  SocketIndex oldest = 0;
+  for (const SocketIndex index : streams_) {
+    if (index == newest || table_.stream(index)->provenBy != session) continue;
+    if (others++ == 0) oldest = index;
+  }
+  if (others < limits::streamsPerSession) return;
+  counters_.drop(DropReason::streamFull);
+  end(oldest, table_.extra(oldest).stream);
 }
 
 void RxSockets::listen(Listeners listeners, uint16_t port) {

@@ -36,7 +36,7 @@ class RxSockets {
   /// The stream is over by itself.
   void end(SocketIndex index, const std::shared_ptr<Stream>& stream);
   /// Something that came over the stream was authentic.
-  void prove(uint64_t nowMs, SocketIndex index);
+  void prove(uint64_t nowMs, SocketIndex index, SessionId by);
 
   void add(uint64_t nowMs, SocketIndex index, ExtraSocket socket);
   void close(SocketIndex index, const ExtraSocket& socket);
@@ -54,6 +54,7 @@ class RxSockets {
   void watchListeners(int operation, uint32_t events);
   void take(uint64_t nowMs, int fd, const Endpoint& from);
   bool makeRoom(const Endpoint& from);
+  void endOldestOf(SessionId session, SocketIndex newest);
   SocketIndex freeIndex();
   void advance(uint64_t nowMs, SocketIndex index, const std::shared_ptr<Stream>& stream);
   void announce(uint64_t nowMs, SocketIndex index, Stream& stream);

@@ -226,8 +226,10 @@ void RxThread::onData(const Arrival& arrival, std::span<uint8_t> datagram) {
   if (owner.session == nullptr) return counters_.drop(DropReason::unknownReceiver);
   const OpeningKeys::Opened opened = owner.keys->open(nowMs_, header, datagram);
   if (opened.reason != DropReason::none) return counters_.drop(opened.reason);
-  if (arrival.socket >= limits::acceptedStreams) extra_.prove(nowMs_, arrival.socket);
   RxSession& session = *owner.session;
+  if (arrival.socket >= limits::acceptedStreams) {
+    extra_.prove(nowMs_, arrival.socket, arrival.via != nullptr ? arrival.via->id : session.id);
+  }
   session.shared->heardMs.store(nowMs_, std::memory_order_relaxed);
   if (session.next.get() == owner.keys && sessions_.confirm(owner)) {
     push(KeysConfirmedUpcall{session.id, header.receiver});

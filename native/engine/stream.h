@@ -71,8 +71,8 @@ class Stream {
 
   /// RX thread: when the setup must be done, or something authenticated must have come.
   uint64_t deadlineMs = UINT64_MAX;
-  /// RX thread: an accepted stream carried something authenticated.
-  bool proven = false;
+  /// RX thread: whose authentic message an accepted stream carried first; 0 = none came yet.
+  SessionId provenBy = 0;
 
  private:
   enum class Phase : uint8_t { tcp, proxy, tls, open, closed };

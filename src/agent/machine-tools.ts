@@ -18,6 +18,7 @@ import { type ErrorCode, messageOf, WeftError } from "./errors.ts";
 import { createLog } from "./log.ts";
 import { drawBoot, kernelHasIpv6, processorHasAes } from "./machine-facts.ts";
 import { mappingClients } from "./mapping-clients.ts";
+import { steadyAddresses } from "./steady-addresses.ts";
 import { hostAddresses } from "./underlay.ts";
 import { packageVersion } from "./version.ts";
 
@@ -25,10 +26,11 @@ export async function machineTools(config: Config): Promise<AgentTools> {
   await sodium.ready;
   const suite = createSodiumSuite(sodium);
   const rng = new OsRng();
+  const log = createLog(config.log, config.nodeName);
   return {
     suite,
     rng,
-    log: createLog(config.log, config.nodeName),
+    log,
     version: packageVersion(),
     hasAes: processorHasAes(),
     hasIpv6: kernelHasIpv6(),
@@ -39,7 +41,7 @@ export async function machineTools(config: Config): Promise<AgentTools> {
     createNode: (nodeConfig) => new Node(nodeConfig, { suite, rng }),
     hostInterface: new HostInterface(config.interfaceName),
     ...(config.bridge === undefined ? {} : { bridge: bridgeTools(config.bridge) }),
-    hostAddresses,
+    hostAddresses: steadyAddresses(hostAddresses, log),
     openLanSocket,
     mappingClients: mappingClients(rng),
     defaultGateway,

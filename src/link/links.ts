@@ -106,6 +106,7 @@ export class Links
       sockets: options.sockets,
       links: this,
       place: this.#own,
+      drops: this.#drops,
     });
     const rng = options.rng.fork("relays");
     const { address: self, relay: policy } = options;

@@ -14,6 +14,7 @@ import { Outbox } from "../base/machine.ts";
 import { type Endpoint, sameEndpoint } from "../base/net.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import { OPENINGS } from "./birthday.ts";
+import type { DropCounters } from "./drop-counters.ts";
 import { type ExtraSockets, openSocket } from "./extra-sockets.ts";
 import type { LinkId } from "./link-types.ts";
 import type { OwnPlace } from "./own-place.ts";
@@ -81,6 +82,7 @@ export interface PuncherOptions {
   readonly place: OwnPlace;
   /** Without a socket of IPv4 there is no NAT to punch. */
   readonly hasIpv4: boolean;
+  readonly drops: DropCounters;
 }
 
 export class Puncher {
@@ -176,6 +178,7 @@ export class Puncher {
     const called = this.#called.get(link) ?? new RateWindow(CALLED_MS);
     this.#called.set(link, called);
     if (called.add(now) <= MAX_CALLED) this.#prepare(now, link, false);
+    else this.#options.drops.count("rate-limited");
   }
 
   #prepare(now: Millis, link: LinkId, isCaller: boolean): void {

@@ -21,6 +21,7 @@ import { ExtraSockets } from "./extra-sockets.ts";
 import { GUESSED_ROUNDS, GuessBudget } from "./guess-budget.ts";
 import type { Link } from "./link.ts";
 import type { LinkId } from "./link-types.ts";
+import type { DropCounters } from "./drop-counters.ts";
 import type { OwnPlace } from "./own-place.ts";
 import { isPredictable, predictEndpoints } from "./port-prediction.ts";
 import { Puncher, type PuncherOutput, type PunchLinks } from "./puncher.ts";
@@ -47,6 +48,7 @@ export interface TraversalOptions {
   readonly sockets: readonly IpFamily[];
   readonly links: TraversalLinks;
   readonly place: OwnPlace;
+  readonly drops: DropCounters;
 }
 
 export class Traversal {
@@ -61,13 +63,13 @@ export class Traversal {
   readonly #budget = new GuessBudget();
   readonly #out = new Outbox<EngineCommand>();
 
-  constructor({ mode, rng, sockets, links, place }: TraversalOptions) {
+  constructor({ mode, rng, sockets, links, place, drops }: TraversalOptions) {
     const hasIpv4 = sockets.includes(4);
     this.#usual = sockets.indexOf(4);
     this.#mode = mode;
     this.#links = links;
     this.#sockets = new ExtraSockets(sockets.length);
-    this.#puncher = new Puncher({ sockets: this.#sockets, links, place, hasIpv4 });
+    this.#puncher = new Puncher({ sockets: this.#sockets, links, place, hasIpv4, drops });
     this.#birthday = new Birthday(this.#sockets, rng);
   }
 

@@ -208,10 +208,16 @@ export function relayContract(lab: () => Lab): void {
 
   it("holds what a member sends to one rate, over all its labels", async () => {
     const { relay, left, right } = await bareRelay(lab());
-    relay.engine.apply([route(1, 7, 2, 8), { op: "relay-limit", perSession: 20_000, inAll: 0 }]);
+    const third = await lab().raw();
+    relay.engine.apply([
+      ...openSession(3, { generation: 4, side: 0 }, direct(third.endpoint)),
+      route(1, 7, 3, 8),
+      { op: "relay-limit", perSession: 20_000, inAll: 0 },
+    ]);
     const burst = await flood(lab(), relay, (i) => left.send(relay.endpoint, to(i % 2 ? 5 : 7)));
     // a burst of 64 KiB passes for both labels together, then 20 datagrams a second
-    expectBurst(relay, right.received.length, burst);
+    expectBurst(relay, right.received.length + third.received.length, burst);
+    expect(third.received.length).toBeGreaterThan(0);
     expect(droppedFor(relay, "relay-member-rate")).toBeGreaterThan(50);
     const before = left.received.length;
     relay.engine.apply([route(2, 6, 1, 5)]);

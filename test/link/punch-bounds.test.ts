@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { SeededRng } from "../../src/base/rng.ts";
+import { DropCounters } from "../../src/link/drop-counters.ts";
 import { ExtraSockets } from "../../src/link/extra-sockets.ts";
 import { Paths } from "../../src/link/paths.ts";
 import { PunchRounds } from "../../src/link/punch-rounds.ts";
@@ -45,7 +46,8 @@ describe("a peer", () => {
     const sockets = new ExtraSockets<number>(1);
     const links = { rttMs: () => 0 };
     const place = { isBehindNat: true, needsPunching: true };
-    const puncher = new Puncher({ sockets, links, place, hasIpv4: true });
+    const drops = new DropCounters();
+    const puncher = new Puncher({ sockets, links, place, hasIpv4: true, drops });
     /** The peer calls; nobody can be asked where the fresh port is. @returns whether we tried */
     const isJoined = (now: number): boolean => {
       puncher.told(now, LINK, true);
@@ -53,7 +55,7 @@ describe("a peer", () => {
       puncher.timeout(now);
       return drain(puncher).some(({ kind }) => kind === "start");
     };
-    return { puncher, sockets, isJoined };
+    return { puncher, sockets, drops, isJoined };
   }
 
   it("is told at once when the fresh socket cannot be had, and is tried from the usual one", () => {
@@ -73,9 +75,10 @@ describe("a peer", () => {
   });
 
   it("has twenty of its rounds joined in a minute, however many it calls", () => {
-    const { puncher, sockets, isJoined } = bench();
+    const { puncher, sockets, drops, isJoined } = bench();
     const calls = Array.from({ length: 600 }, (_, i) => i * 100);
     expect(calls.filter((now) => isJoined(now))).toHaveLength(MAX_CALLED);
+    expect(drops.snapshot()).toEqual({ "rate-limited": 600 - MAX_CALLED });
     expect(isJoined(60_000)).toBe(true);
     puncher.forget(LINK);
     expect(sockets.size).toBe(0);

@@ -165,6 +165,48 @@ TEST("stream: strangers may make us accept so many a second, each source fewer")
   CHECK(admitted >= 2 * limits::streamAcceptsPerSecond);
 }
 
+TEST("stream: one address has a quarter of the places, and strangers make way for others") {
+  using Room = StreamRoom;
+  CHECK(roomFor({}) == Room::free);
+  CHECK(roomFor({limits::streamsPerSource - 1, 0, 0}) == Room::free);
+  CHECK(roomFor({limits::streamsPerSource, 0, 0}) == Room::none);
+  CHECK(4 * limits::streamsPerSource <= limits::sockets - limits::acceptedStreams);
+  CHECK(roomFor({8, limits::streamsUnproven - 1, 7}) == Room::free);
+  CHECK(roomFor({8, limits::streamsUnproven, 7}) == Room::oldestUnproven);
+  CHECK(roomFor({8, limits::streamsUnproven, limits::streamsUnprovenPerSource}) == Room::none);
+}
+
+TEST("stream: a member that opens one after the other holds four places, its last ones") {
+  Host a, b;
+  CHECK(a.ok() && b.ok());
+  join(a, b, KeyPair::make(73));
+  const Endpoint listening = loopback(freeTcpPort(b));
+  const std::vector<uint8_t> bytes = {1, 2, 3};
+  constexpr size_t streams = limits::streamsPerSession + 2;
+  std::vector<SocketIndex> accepted;
+  for (size_t i = 0; i < streams; i++) {
+    const auto socket = static_cast<SocketIndex>(streamIndex + i);
+    a.apply({StreamOpen{socket, listening, {}}});
+    CHECK(a.await<SocketOpenedUpcall>().has_value());
+    const auto opened = b.await<SocketOpenedUpcall>();
+    CHECK(opened.has_value());
+    accepted.push_back(opened->socket);
+    Path path = streamPath(socket, listening);
+    path.path = static_cast<PathIndex>(1 + i);
+    Control control;
+    control.session = 1;
+    control.path = path.path;
+    control.bytes = bytes;
+    a.apply({path, control});
+    CHECK(b.await<ControlUpcall>().has_value());
+    if (i < limits::streamsPerSession) continue;
+    const auto closed = b.await<SocketClosedUpcall>();
+    CHECK(closed && closed->socket == accepted[i - limits::streamsPerSession]);
+    CHECK(a.await<SocketClosedUpcall>().has_value());
+  }
+  CHECK_EQ(b.engine().counters().of(DropReason::streamFull), 2);
+}
+
 TEST("stream: engines exchange frames and superframes over TLS") {
   Host a, b;
   CHECK(a.ok() && b.ok());
