@@ -31,7 +31,7 @@ import type { Host } from "./host.ts";
 export type DhcpMode = "auto" | "force" | "relay-only";
 
 /** dnsmasq pings an address for three seconds before it offers it. */
-const LISTEN_MS = 4_000;
+const LISTEN_MS = 3_500;
 /** A datagram may be lost, and a bridge port may open a moment late. */
 const SECOND_PROBE_MS = 1_500;
 /** A server that came later is noticed within this, and at once when it answers by broadcast. */

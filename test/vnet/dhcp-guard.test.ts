@@ -61,7 +61,7 @@ function site(options: Partial<VnetOptions> = {}): Bench {
 /** Past the time in which another server could have answered. */
 function listened(options: Partial<VnetOptions> = {}): Bench {
   const bench = site(options);
-  bench.sleep(4_000);
+  bench.sleep(3_500);
   bench.take();
   return bench;
 }
@@ -97,7 +97,7 @@ describe("the DHCP guard of a bridged site", () => {
     bench.take();
     bench.frame(fromClient());
     bench.frame(fromClient());
-    bench.sleep(3_999);
+    bench.sleep(3_499);
     expect(wants(bench)).toEqual([]);
     bench.sleep(1);
     expect(wants(bench)).toEqual([CLIENT]);
