@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a fresh clone ready: scripts/setup.sh demo|test. Run again, it finds everything done.
+# Makes a fresh clone ready: scripts/setup.sh demo|test|pack. Run again, it finds everything done.
 # Leaves nothing outside the checkout but Debian packages.
 set -eu
 cd "$(dirname "$0")/.."
@@ -32,6 +32,10 @@ nftables nft
 iperf3 iperf3
 iputils-ping ping
 TABLE
+  [ "$mode" != demo ] || return 0
+  cat <<'TABLE'
+g++-aarch64-linux-gnu aarch64-linux-gnu-g++
+TABLE
   [ "$mode" = test ] || return 0
   cat <<'TABLE'
 conntrack conntrack
@@ -57,6 +61,16 @@ wireguard-tools wg
 miniupnpd-nftables miniupnpd
 coturn turnserver
 groff-base groff
+podman podman
+buildah buildah
+runc runc
+catatonit catatonit
+netavark /usr/lib/podman/netavark
+aardvark-dns /usr/lib/podman/aardvark-dns
+iptables iptables
+containernetworking-plugins /usr/lib/cni
+debootstrap debootstrap
+qemu-user qemu-aarch64
 zsh zsh
 fish fish
 TABLE
@@ -129,8 +143,8 @@ install_judges() {
 }
 
 case $mode in
-  demo | test) ;;
-  *) fail "usage: scripts/setup.sh demo|test" ;;
+  demo | test | pack) ;;
+  *) fail "usage: scripts/setup.sh demo|test|pack" ;;
 esac
 check_tools
 install_packages

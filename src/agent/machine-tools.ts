@@ -106,7 +106,7 @@ function openEngine(request: EngineRequest): OpenedEngine {
       );
     const code = CODES[error.code];
     // The addon's loader names the cure itself.
-    const cured = error.code === "no-addon" && error.detail.includes("npm run");
+    const cured = error.code === "no-addon" && error.detail.startsWith("no weft.node");
     throw new WeftError(code, cured ? error.detail : `${error.detail}: ${CURES[error.code]}`);
   }
 }

@@ -2,7 +2,7 @@
  * The native engine as the agent sees it. The only file that touches the addon: everything that the
  * addon exports is typed here, and its errors become EngineOpenError.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
@@ -275,15 +275,27 @@ export function loadAddon(): Addon {
   return loaded;
 }
 
-/** Own build first, then one that came with the package. */
+/** One that came with the package, or the checkout's own build. */
 function findAddon(): string {
   const root = packageRoot(dirname(fileURLToPath(import.meta.url)));
-  const prebuilt = join("prebuilds", `${process.platform}-${process.arch}`, "weft.node");
-  const file = [join("build", "Release", "weft.node"), prebuilt]
-    .map((place) => join(root, place))
-    .find((place) => existsSync(place));
-  if (file !== undefined) return file;
-  throw new EngineOpenError("no-addon", `no weft.node under ${root}: run npm run build:native`);
+  const kind = machineKind(readFileSync("/proc/self/maps", "utf8"));
+  const prebuilt = join(root, "prebuilds", kind, "weft.node");
+  if (existsSync(prebuilt)) return prebuilt;
+  const own = join(root, "build", "Release", "weft.node");
+  if (existsSync(own)) return own;
+  const cure = existsSync(join(root, "binding.gyp"))
+    ? "run npm run build:native"
+    : `this package has none for ${kind}: build weft from its sources here`;
+  throw new EngineOpenError("no-addon", `no weft.node under ${root}: ${cure}`);
+}
+
+/**
+ * As the folders of prebuilt addons are named: `linux-x64`, `linux-arm64-musl`.
+ * @param maps /proc/self/maps: it names the C library that this process runs on
+ */
+export function machineKind(maps: string): string {
+  const libc = /\/ld-musl-/.test(maps) ? "-musl" : "";
+  return `${process.platform}-${process.arch}${libc}`;
 }
 
 /** The nearest folder above with a package.json: this file runs from src/ and from dist/src/. */

@@ -136,6 +136,20 @@ describe("asking a running agent", () => {
     );
   });
 
+  it("status --check ready is for health checks: 0 when frames pass", async () => {
+    expect(await weft("status --check ready")).toEqual({ code: 0, out: "online\n", err: "" });
+    const before = machine.node.current;
+    machine.node.current = { ...before, state: "joining", lease: undefined };
+    expect(await weft("status --check ready")).toMatchObject({
+      code: 1,
+      out: "joining, no address\n",
+    });
+    machine.node.current = { ...before, lease: undefined };
+    expect(await weft("status --check ready --json")).toMatchObject({ code: 1 });
+    machine.node.current = before;
+    expect(await weft("status --check steady")).toMatchObject({ code: 2 });
+  });
+
   it("health lines begin with ! and carry colour only on a terminal without NO_COLOR", async () => {
     machine.node.current = { ...STATUS, state: "degraded", health: ["a\u001b[31mb: do this"] };
     const line = "! a?[31mb: do this";
