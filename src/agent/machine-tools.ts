@@ -70,8 +70,7 @@ const CODES: Readonly<Record<OpenErrorCode, ErrorCode>> = {
   system: "engine-failed",
 };
 
-const CURES: Readonly<Record<OpenErrorCode, string>> = {
-  "no-addon": "build it with npm run build:native",
+const CURES: Readonly<Record<Exclude<OpenErrorCode, "no-addon">, string>> = {
   "no-tun-device": "load the module (modprobe tun), or give the container --device /dev/net/tun",
   "no-capability": "run as root, or give CAP_NET_ADMIN (containers: --cap-add NET_ADMIN)",
   "port-busy": "set another port with listen:, or stop the program that holds it (ss -ulpn)",
@@ -106,7 +105,7 @@ function openEngine(request: EngineRequest): OpenedEngine {
       );
     const code = CODES[error.code];
     // The addon's loader names the cure itself.
-    const cured = error.code === "no-addon" && error.detail.startsWith("no weft.node");
-    throw new WeftError(code, cured ? error.detail : `${error.detail}: ${CURES[error.code]}`);
+    const cure = error.code === "no-addon" ? "" : `: ${CURES[error.code]}`;
+    throw new WeftError(code, `${error.detail}${cure}`);
   }
 }

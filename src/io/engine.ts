@@ -270,7 +270,10 @@ export function loadAddon(): Addon {
   try {
     loaded = createRequire(import.meta.url)(file) as Addon;
   } catch (error) {
-    throw new EngineOpenError("no-addon", `cannot load ${file}: ${(error as Error).message}`);
+    throw new EngineOpenError(
+      "no-addon",
+      `cannot load ${file} (${(error as Error).message}): install or build weft for this machine anew`,
+    );
   }
   return loaded;
 }
