@@ -42,6 +42,8 @@ export class Host {
   readonly endpoint: Endpoint;
   readonly stack: Stack;
   readonly events: { at: Millis; event: CoreEvent }[] = [];
+  /** Other machines behind the TAP hear what the stack hears. */
+  onTapFrame: (frame: Uint8Array) => void = () => undefined;
   readonly #world: World;
   readonly #network: Network;
   readonly #options: HostOptions;
@@ -69,7 +71,7 @@ export class Host {
       {
         now: () => world.now,
         schedule: (at, act) => world.schedule(at, act),
-        transmit: (frame) => this.#turn(() => this.#engine?.receiveFrame(frame)),
+        transmit: (frame) => this.transmit(frame),
       },
       this.#mac,
     );
@@ -134,6 +136,11 @@ export class Host {
     this.#frozenInput = [];
     for (const act of piled) this.#turn(act);
     this.#turn(() => undefined);
+  }
+
+  /** A frame of another machine behind the TAP. */
+  transmit(frame: Uint8Array): void {
+    this.#turn(() => this.#engine?.receiveFrame(frame));
   }
 
   input(input: NodeInput): void {
@@ -262,7 +269,10 @@ export class Host {
         send: (socket, to, bytes) =>
           this.#network.send(sockets.endpointOf(socket) ?? this.endpoint, to, bytes),
         sockets,
-        tapWrite: (frame) => this.stack.receive(frame),
+        tapWrite: (frame) => {
+          this.stack.receive(frame);
+          this.onTapFrame(frame);
+        },
         largestDatagram: () => ETHERNET_DATAGRAM,
       },
     });

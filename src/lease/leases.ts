@@ -284,12 +284,13 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
     const claim = this.#claims.get(client);
     this.#claims.delete(client);
     if (claim?.state.kind === "bound") {
-      const { lease, version } = claim.state.hold;
+      const { lease, question, version } = claim.state.hold;
+      if (question !== undefined) this.#desk.cancel(question.request);
       this.#desk.remove(lease.ip, lease.epoch, version + 1);
       if (!claim.isOffer) this.#save();
     } else if (claim?.state.kind === "claiming" && claim.state.search.request !== 0) {
-      const { ip, epoch, version } = claim.state.search;
-      this.#desk.remove(ip, epoch, version + 1);
+      const { ip, epoch, request, version } = claim.state.search;
+      if (!this.#desk.cancel(request)) this.#desk.remove(ip, epoch, version + 1);
     }
   }
 

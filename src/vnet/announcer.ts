@@ -36,6 +36,8 @@ const RETRY_LAST_MS = 30_000;
 const CLASH_RETRY_MS = 30_000;
 /** The DHT answers within 3 s by its contract. */
 const LOST_MS = 10_000;
+/** Machines of one site that boot at once are announced as fast as the DHT answers, not faster. */
+const UNDER_WAY_MAX = 4;
 
 export class Announcer {
   readonly #context: VnetContext;
@@ -51,21 +53,19 @@ export class Announcer {
   keep(now: Millis, macs: ReadonlySet<Mac>): void {
     for (const mac of this.#announcements.keys()) if (!macs.has(mac)) this.#withdraw(mac);
     for (const mac of macs) this.#announce(now, mac);
+    this.#putDue(now);
   }
 
   settle(now: Millis, request: number, result: DhtResult): void {
     for (const announcement of this.#announcements.values()) {
-      if (announcement.request === request) return this.#settled(now, announcement, result);
+      if (announcement.request !== request) continue;
+      this.#settled(now, announcement, result);
+      return this.#putDue(now);
     }
   }
 
   timeout(now: Millis): void {
-    if (now < this.#deadline) return;
-    this.#deadline = NEVER;
-    for (const announcement of this.#announcements.values()) {
-      if (announcement.nextAt <= now) this.#put(now, announcement);
-      else this.#deadline = Math.min(this.#deadline, announcement.nextAt);
-    }
+    if (now >= this.#deadline) this.#putDue(now);
   }
 
   deadline(): Millis {
@@ -79,9 +79,23 @@ export class Announcer {
   #announce(now: Millis, mac: Mac): void {
     if (this.#announcements.has(mac)) return;
     const fresh = { version: 1, isStored: false, request: undefined };
-    const announcement = { mac, ...fresh, nextAt: now, retryMs: RETRY_FIRST_MS };
-    this.#announcements.set(mac, announcement);
-    this.#put(now, announcement);
+    this.#announcements.set(mac, { mac, ...fresh, nextAt: now, retryMs: RETRY_FIRST_MS });
+  }
+
+  /** Those whose time has come, as far as there is room; the others follow when one is answered. */
+  #putDue(now: Millis): void {
+    const all = [...this.#announcements.values()];
+    let underWay = all.filter((one) => one.request !== undefined && one.nextAt > now).length;
+    this.#deadline = NEVER;
+    for (const announcement of all) {
+      if (announcement.nextAt <= now && underWay < UNDER_WAY_MAX) {
+        this.#put(now, announcement);
+        underWay++;
+      }
+      if (announcement.nextAt > now) {
+        this.#deadline = Math.min(this.#deadline, announcement.nextAt);
+      }
+    }
   }
 
   /** The MAC is no longer ours: others may announce it at once. */
@@ -97,7 +111,7 @@ export class Announcer {
   #put(now: Millis, announcement: Announcement): void {
     const request = this.#context.nextRequest();
     announcement.request = request;
-    this.#schedule(announcement, now + LOST_MS);
+    announcement.nextAt = now + LOST_MS;
     const kind = announcement.isStored ? "put" : "create";
     const record = this.#record(announcement.mac, announcement.version, this.#ttlSeconds);
     this.#context.dht({ kind, owner: "vnet", request, record });
@@ -110,7 +124,8 @@ export class Announcer {
         announcement.version += 1;
         announcement.isStored = true;
         announcement.retryMs = RETRY_FIRST_MS;
-        return this.#schedule(announcement, now + (this.#ttlSeconds * 1_000) / 3);
+        announcement.nextAt = now + (this.#ttlSeconds * 1_000) / 3;
+        return;
       case "stale":
         announcement.version = above(announcement.version, result.record.version);
         announcement.isStored = true;
@@ -118,7 +133,8 @@ export class Announcer {
       case "exists":
         announcement.isStored = false;
         this.#reportClash(announcement.mac);
-        return this.#schedule(announcement, now + CLASH_RETRY_MS);
+        announcement.nextAt = now + CLASH_RETRY_MS;
+        return;
       default:
         announcement.isStored = false;
         return this.#retry(now, announcement);
@@ -126,13 +142,8 @@ export class Announcer {
   }
 
   #retry(now: Millis, announcement: Announcement): void {
-    this.#schedule(announcement, now + announcement.retryMs);
+    announcement.nextAt = now + announcement.retryMs;
     announcement.retryMs = Math.min(RETRY_LAST_MS, announcement.retryMs * 2);
-  }
-
-  #schedule(announcement: Announcement, at: Millis): void {
-    announcement.nextAt = at;
-    this.#deadline = Math.min(this.#deadline, at);
   }
 
   #reportClash(mac: Mac): void {

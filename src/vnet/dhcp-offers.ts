@@ -14,7 +14,10 @@ const OFFER_MIN_MS = 2_000;
 interface Offer {
   /** undefined: an address is being looked for */
   lease: LeaseState | undefined;
+  /** When the client asked last. */
   at: Millis;
+  /** Since when it could have taken the address. */
+  leasedAt: Millis;
 }
 
 /** Clients that asked for an address and have not taken one yet. */
@@ -32,29 +35,35 @@ export class DhcpOffers {
 
   /** The client asked, or asked again. @returns false when there is no room */
   open(now: Millis, client: string): boolean {
-    const lease = this.lease(client);
-    if (!this.#offers.delete(client) && this.#offers.size >= OFFERS_MAX) return false;
-    this.#offers.set(client, { lease, at: now });
+    const known = this.#offers.get(client);
+    if (known === undefined && this.#offers.size >= OFFERS_MAX) return false;
+    this.#offers.delete(client);
+    this.#offers.set(client, { lease: known?.lease, at: now, leasedAt: known?.leasedAt ?? NEVER });
     return true;
   }
 
   /** @returns false when the client is none of these */
-  bound(lease: LeaseState): boolean {
+  bound(now: Millis, lease: LeaseState): boolean {
     const offer = this.#offers.get(lease.client);
-    if (offer !== undefined) offer.lease = lease;
-    return offer !== undefined;
+    if (offer === undefined) return false;
+    if (offer.lease === undefined) offer.leasedAt = now;
+    offer.lease = lease;
+    return true;
   }
 
   close(client: string): boolean {
     return this.#offers.delete(client);
   }
 
-  /** The oldest one that may give way to another client. */
+  /**
+   * The oldest one that may give way to another client. None whose address is still looked for:
+   * where that takes long, those who come later would undo the work of those before, for ever.
+   */
   yielding(now: Millis): string | undefined {
-    const oldest = this.#offers.entries().next();
-    if (oldest.done === true) return undefined;
-    const [client, { at }] = oldest.value;
-    return now - at >= OFFER_MIN_MS ? client : undefined;
+    for (const [client, { leasedAt }] of this.#offers) {
+      if (now - leasedAt >= OFFER_MIN_MS) return client;
+    }
+    return undefined;
   }
 
   /** Those nobody took in time; they are still here. */

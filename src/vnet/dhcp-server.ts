@@ -78,7 +78,7 @@ export class DhcpServer {
   }
 
   bound(now: Millis, lease: LeaseState): void {
-    if (!this.#offers.bound(lease) && !this.#hold(now, lease)) return;
+    if (!this.#offers.bound(now, lease) && !this.#hold(now, lease)) return;
     const pending = this.#takePending(now, lease.client);
     if (pending !== undefined) this.#answerBound(now, pending, lease);
   }

@@ -30,6 +30,8 @@ const RETRY_LAST_MS = 60_000;
 const RETRY_UNKNOWN_MS = 4_000;
 /** Own-records of one peer that were not acknowledged; the link is about to go then. */
 const SEND_TRIES = 3;
+/** Claims that are looked up at once: a site of hundreds is confirmed at the DHT's pace. */
+const LOOKUPS_MAX = 8;
 /** Claims of one peer's frames looked into at once; the engine reports two frames a second. */
 const EVIDENCE_MAX = 16;
 
@@ -41,6 +43,8 @@ interface Checked {
   ownUntil: Millis;
   /** An answer was given at least once, or the DHT could not say. */
   isSettled: boolean;
+  /** The peer says that something changed: an old "not his" is not believed. */
+  isNews: boolean;
   nextAt: Millis;
   retryMs: Millis;
 }
@@ -66,6 +70,8 @@ export class Fence {
   readonly #peers: Peers;
   readonly #confirmer: Confirmer;
   readonly #guarded = new Map<LinkId, Guarded>();
+  /** Claims that wait for an answer of the DHT. */
+  readonly #lookups = new Set<Checked>();
   /** Own-records under way, by token. */
   readonly #sends = new Map<number, LinkId>();
   #deadline: Millis = NEVER;
@@ -90,7 +96,9 @@ export class Fence {
 
   /** @param isReopened the session goes on: what the engine lets pass must end with what we know */
   linkDown(link: LinkId, isReopened: boolean): void {
-    const hadFilter = this.#guarded.get(link)?.filter !== undefined;
+    const guarded = this.#guarded.get(link);
+    const hadFilter = guarded?.filter !== undefined;
+    for (const name of guarded?.claims.keys() ?? []) if (guarded) this.#drop(guarded, name);
     this.#guarded.delete(link);
     if (isReopened && hadFilter) this.#context.engine({ op: "filter", session: link, entries: [] });
     for (const [token, to] of this.#sends) if (to === link) this.#sends.delete(token);
@@ -139,6 +147,8 @@ export class Fence {
       }
       if (isAbout) this.#conclude(now, guarded);
     }
+    // There may be room for those that wait.
+    if (this.#lookups.size < LOOKUPS_MAX) this.#updateDue(now);
   }
 
   /** @returns true when the token was one of ours */
@@ -188,7 +198,7 @@ export class Fence {
   #replaceClaims(now: Millis, guarded: Guarded, entries: readonly FilterEntry[]): void {
     const claims = entries.flatMap(claimsOfEntry).slice(0, ENGINE_LIMITS.macsPerSession);
     const names = new Set(claims.map(claimName));
-    for (const name of guarded.claims.keys()) if (!names.has(name)) guarded.claims.delete(name);
+    for (const name of guarded.claims.keys()) if (!names.has(name)) this.#drop(guarded, name);
     for (const claim of claims) this.#addClaim(now, guarded, claim, false);
   }
 
@@ -197,11 +207,24 @@ export class Fence {
     const name = claimName(claim);
     const known = guarded.claims.get(name);
     if (known !== undefined && known.ownUntil > now) return;
-    if (this.#confirmer.confirm(now, guarded.peer.publicKey, claim).is === "foreign") {
-      this.#confirmer.forget(claim);
-    }
-    const fresh = { ownUntil: 0, isSettled: false, nextAt: now, retryMs: RETRY_FIRST_MS };
+    this.#drop(guarded, name);
+    const unknown = { ownUntil: 0, isSettled: false, isNews: true };
+    const fresh = { ...unknown, nextAt: now, retryMs: RETRY_FIRST_MS };
     guarded.claims.set(name, { claim, isEvidence, ...fresh });
+  }
+
+  #drop(guarded: Guarded, name: string): void {
+    const checked = guarded.claims.get(name);
+    if (checked === undefined) return;
+    this.#lookups.delete(checked);
+    guarded.claims.delete(name);
+  }
+
+  #updateDue(now: Millis): void {
+    for (const guarded of this.#guarded.values()) {
+      const isDue = [...guarded.claims.values()].some((checked) => checked.nextAt <= now);
+      if (isDue) this.#update(now, guarded);
+    }
   }
 
   #update(now: Millis, guarded: Guarded): void {
@@ -217,20 +240,34 @@ export class Fence {
   }
 
   #check(now: Millis, guarded: Guarded, checked: Checked): void {
-    const verdict = this.#confirmer.confirm(now, guarded.peer.publicKey, checked.claim);
+    const isFull = this.#lookups.size >= LOOKUPS_MAX && !this.#lookups.has(checked);
+    // What a frame claims does not wait: traffic does.
+    if (isFull && !checked.isEvidence) return;
+    const verdict = this.#verdict(now, guarded, checked);
     // NEVER marks a claim that waits for an answer of the DHT.
     if (verdict.is === "asking") {
       checked.nextAt = NEVER;
+      this.#lookups.add(checked);
       return;
     }
+    this.#lookups.delete(checked);
     const wasOwn = checked.ownUntil > now;
     settle(now, checked, verdict);
     if (verdict.is === "own" && !wasOwn) this.#doubtOthers(now, guarded, checked.claim);
     if (checked.isEvidence && checked.ownUntil <= now) {
-      guarded.claims.delete(claimName(checked.claim));
+      this.#drop(guarded, claimName(checked.claim));
       return;
     }
     if (verdict.is === "foreign") this.#reportForeign(guarded, checked);
+  }
+
+  #verdict(now: Millis, guarded: Guarded, checked: Checked): Verdict {
+    const { claim, isNews } = checked;
+    const verdict = this.#confirmer.confirm(now, guarded.peer.publicKey, claim);
+    checked.isNews = false;
+    if (verdict.is !== "foreign" || !isNews) return verdict;
+    this.#confirmer.forget(claim);
+    return this.#confirmer.confirm(now, guarded.peer.publicKey, claim);
   }
 
   /** The record moved: who held it before must not speak for it until its own next look. */
@@ -266,7 +303,8 @@ export class Fence {
     const isHolding = guarded.filter === undefined && now < guarded.holdUntil;
     let next = isHolding ? guarded.holdUntil : NEVER;
     for (const { nextAt, ownUntil } of guarded.claims.values()) {
-      next = Math.min(next, nextAt, ownUntil > now ? ownUntil : NEVER);
+      // One that is due waits for room, which comes with an answer.
+      next = Math.min(next, nextAt > now ? nextAt : NEVER, ownUntil > now ? ownUntil : NEVER);
     }
     this.#deadline = Math.min(this.#deadline, next);
   }

@@ -55,6 +55,23 @@ describe("a site of hundreds", () => {
     }
   }, 60_000);
 
+  it("asks the DHT as fast as it answers, eight questions at a time", () => {
+    const world = ring(3);
+    const host = world.host(0);
+    let asked = 0;
+    const handle = host.dht.handle.bind(host.dht);
+    host.dht.handle = (now, input) => {
+      if (input.kind === "create") asked++;
+      handle(now, input);
+    };
+    for (let i = 0; i < 50; i++) want(world, host, i);
+    expect(asked).toBe(8);
+    world.lease(host, { kind: "release", client: clientOf(40) });
+    world.run(5_000);
+    expect(host.leases.states().length).toBe(49);
+    expect(asked).toBe(49);
+  });
+
   it("a lone one leases to 250 clients, with nobody to vouch for them", () => {
     const world = ring(1, { range: { first: "10.9.0.0", prefix: 22 } });
     for (let i = 0; i < 250; i++) want(world, world.host(0), i);

@@ -7,7 +7,7 @@ import { eventually, type Running } from "../../lab/shell.ts";
 import type { Cluster } from "./cluster.ts";
 
 export const BRIDGE = "br0";
-const GUEST_DEVICE = "eth0";
+export const GUEST_DEVICE = "eth0";
 
 /** What udhcpc calls: the address alone, as on any machine. */
 const UDHCPC_SCRIPT = `#!/bin/sh

@@ -496,6 +496,17 @@ describe("a storm of DISCOVER", () => {
     expect(replies(bench).map((reply) => reply.type)).toEqual(["ack"]);
   });
 
+  it("does not undo a search that takes long", () => {
+    const bench = start();
+    for (let i = 0; i < 500; i++) {
+      bench.sleep(20);
+      bench.frame(request({ id: idOf(i) }));
+    }
+    const kinds = bench.take().map((output) => output.kind);
+    expect(kinds.filter((kind) => kind === "want").length).toBe(128);
+    expect(kinds).not.toContain("release");
+  });
+
   it("in a full pool an old offer makes room for the next client", () => {
     const bench = start();
     bench.frame(request({ id: idOf(1) }));

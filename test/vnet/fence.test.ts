@@ -39,6 +39,35 @@ function ageing(dht: FakeDht, leftSeconds: () => number): FakeDht["answer"] {
   };
 }
 
+describe("a site of hundreds", () => {
+  const macAt = (i: number): string => `02:00:00:00:02:${i.toString(16).padStart(2, "0")}`;
+
+  it("is confirmed at the pace of the DHT: eight claims at a time", () => {
+    const bench = start();
+    up(bench);
+    const entries = Array.from({ length: 250 }, (_, i) => ({
+      mac: macAt(i),
+      ips: [`10.9.3.${i}`],
+    }));
+    for (const { mac, ips } of entries) bench.dht.lease(ips[0] ?? "", mac, B);
+    bench.holdsDht = true;
+    says(bench, entries);
+    expect(bench.waiting.length).toBe(16);
+    bench.answerDht();
+    bench.sleep(10_000);
+    expect(filters(bench).at(-1)).toHaveLength(250);
+  });
+
+  it("is announced at the pace of the DHT: four MACs at a time", () => {
+    const bench = new Bench(1, new FakeDht());
+    bench.holdsDht = true;
+    for (let i = 0; i < 250; i++) bench.bind(`10.9.3.${i}`, macAt(i));
+    expect(bench.waiting.length).toBe(4);
+    bench.answerDht();
+    expect(bench.asked.filter((input) => input.kind === "create").length).toBe(250);
+  });
+});
+
 describe("what we tell", () => {
   it("our claims at link-up, and to everybody when they change", () => {
     const bench = start();
