@@ -24,8 +24,9 @@ export class GuessBudget {
   /** By peer, the longest past first. */
   readonly #spent = new Map<RingAddress, Spent>();
 
-  hasLeft(now: Millis, peer: RingAddress): boolean {
-    return (this.#at(now, peer)?.rounds ?? 0) < GUESSED_ROUNDS;
+  /** @param rounds that are all to be had */
+  hasLeft(now: Millis, peer: RingAddress, rounds: number): boolean {
+    return (this.#at(now, peer)?.rounds ?? 0) + rounds <= GUESSED_ROUNDS;
   }
 
   spend(now: Millis, peer: RingAddress, rounds: number): void {

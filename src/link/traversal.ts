@@ -30,6 +30,8 @@ import { CAPABILITY_AGGRESSIVE, type TraversalMode } from "./traversal-mode.ts";
 
 /** What one end told of its NAT has reached the other after this, unless it was lost. */
 const BOTH_KNOW_MS = 1_000;
+/** From the call of a search to its start, witnesses and the peer's answer included (puncher.ts). */
+const PROMISE_MS = 2_000;
 
 /** Our part of a search, or rounds with ports foretold. */
 type Guess = BirthdayPart | "ports";
@@ -61,6 +63,8 @@ export class Traversal {
   readonly #puncher: Puncher;
   readonly #birthday: Birthday;
   readonly #budget = new GuessBudget();
+  /** Who has the next search: its peer begins with us, and would search alone if another came first. */
+  #promise: { readonly link: LinkId; readonly until: Millis } | undefined;
   readonly #out = new Outbox<EngineCommand>();
 
   constructor({ mode, rng, sockets, links, place, drops }: TraversalOptions) {
@@ -187,7 +191,9 @@ export class Traversal {
       return link.startRound(now, out.socket);
     }
     const { socket = this.#usual } = out;
-    if (!this.#mayMeet(now, link)) return this.unused(id, socket);
+    const maySearch = this.#mayMeet(now, link);
+    if (this.#promise?.link === id) this.#promise = undefined;
+    if (!maySearch) return this.unused(id, socket);
     this.#budget.spend(now, address, GUESSED_ROUNDS);
     this.#birthday.begin(now, { link: id, part: guess, peer, socket });
   }
@@ -205,8 +211,18 @@ export class Traversal {
   #mayMeet(now: Millis, link: Link): boolean {
     const guess = this.#guessFor(link);
     if (guess === undefined) return true;
-    if (!this.#budget.hasLeft(now, link.address)) return false;
-    return guess === "ports" || (!this.#birthday.isBusy && link.nats.isSettled(now, BOTH_KNOW_MS));
+    if (guess === "ports") return this.#budget.hasLeft(now, link.address, 1);
+    if (!this.#budget.hasLeft(now, link.address, GUESSED_ROUNDS)) return false;
+    return link.nats.isSettled(now, BOTH_KNOW_MS) && this.#takePromise(now, link.id);
+  }
+
+  /** @returns whether the next search is this link's */
+  #takePromise(now: Millis, link: LinkId): boolean {
+    const promise = this.#promise;
+    const isAnothers = promise !== undefined && promise.link !== link && now < promise.until;
+    if (isAnothers || this.#birthday.isBusy) return false;
+    this.#promise = { link, until: now + PROMISE_MS };
+    return true;
   }
 
   /** What these NATs leave to be guessed. By what both ends know, so that both come to the same view. */

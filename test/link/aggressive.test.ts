@@ -8,7 +8,7 @@ import { ExtraSockets } from "../../src/link/extra-sockets.ts";
 import { predictEndpoints } from "../../src/link/port-prediction.ts";
 import { FIRST_STREAM } from "../../src/link/stream-sockets.ts";
 import type { TraversalMode } from "../../src/link/traversal-mode.ts";
-import { NAT_KINDS } from "./nat-box.ts";
+import { NAT_KINDS, NatBox } from "./nat-box.ts";
 import { introduce, natPair, type Pair, type PairKind, runUntil } from "./nat-pair.ts";
 import type { TestNode } from "./world.ts";
 
@@ -97,6 +97,43 @@ describe("random ports against one that lets in asked endpoints", () => {
     }, 60_000);
   }
 });
+
+describe("two members that want a search of the same third one at the same time", () => {
+  it("have one after the other, in 9 of 10", () => {
+    const both = SEEDS.slice(0, 10).filter((seed) => {
+      const pair = natPair("symmetric", "portrestricted", { seed, traversal: "aggressive" });
+      const { world, introducer, a, b } = pair;
+      const c = addStrict(pair);
+      tellKind(a, "symmetric");
+      for (const node of [b, c]) {
+        introduce({ world, introducer, a, b: node });
+        tellKind(node, "portrestricted");
+      }
+      const isDirect = (node: TestNode) =>
+        [a.linkTo(node), node.linkTo(a)].every((link) => link?.path.kind === "direct");
+      return world.run(150_000, () => isDirect(b) && isDirect(c));
+    });
+    expect(both.length).toBeGreaterThanOrEqual(9);
+  });
+});
+
+/** One more member behind a port-restricted NAT of its own. */
+function addStrict({ world, introducer }: Pair): TestNode {
+  const nat = new NatBox({
+    ...NAT_KINDS.portrestricted,
+    outside: "198.51.100.13",
+    rng: world.rng.fork("third"),
+    now: () => world.now,
+    guard: true,
+    hairpin: false,
+  });
+  world.boxes.push(nat);
+  const endpoint = { ip: "192.168.1.4", port: 4_000 };
+  const node = world.add("c", { endpoint, nat, traversal: "aggressive" });
+  node.connect(introducer.endpoint);
+  world.run(3_000);
+  return node;
+}
 
 /** Nothing of either end arrives at the other. */
 function cut({ world, a, b }: Pair): void {
