@@ -11,7 +11,7 @@
  */
 import { toHex } from "../base/bytes.ts";
 import { ENGINE_LIMITS } from "../base/engine.ts";
-import { type Ip, subnetContains } from "../base/net.ts";
+import { type Ip, isGroupMac, type Mac, subnetContains } from "../base/net.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import { DHCP_OPTIONS, type DhcpMessage, ipOption } from "../frame/dhcp.ts";
 import type { LeaseState, SavedLease } from "../lease/leases.ts";
@@ -25,6 +25,7 @@ const PENDING_MS = 10_000;
 /** Machines that boot behind one TAP at once. */
 const PENDING_MAX = 256;
 const NOBODY = "0.0.0.0";
+const NO_MAC: Mac = "00:00:00:00:00:00";
 
 export class DhcpServer {
   readonly #context: VnetContext;
@@ -44,7 +45,7 @@ export class DhcpServer {
   request(now: Millis, request: DhcpRequest): void {
     const { message } = request;
     // Relay agents would bring clients of other subnets; no lease of ours could serve them.
-    if (message.op !== "request" || message.giaddr !== NOBODY)
+    if (message.op !== "request" || message.giaddr !== NOBODY || !this.#isOneMachine(message))
       return this.#context.drop("bad-field");
     switch (message.type) {
       case "discover":
@@ -251,6 +252,17 @@ export class DhcpServer {
     if (this.#granted.size >= ENGINE_LIMITS.macsPerSession && !this.#granted.has(client)) return;
     this.#granted.set(client, until);
     this.#deadline = Math.min(this.#deadline, until);
+  }
+
+  /**
+   * Whether an address may be leased to the card that the message names. The TAP's own lease, where the
+   * agent asks for it, belongs to no other card: a machine behind the bridge could take it away by name.
+   */
+  #isOneMachine(message: DhcpMessage): boolean {
+    const { mac, serverMac } = this.#context.options;
+    const { chaddr } = message;
+    if (isGroupMac(chaddr) || chaddr === NO_MAC || chaddr === serverMac) return false;
+    return chaddr === mac || this.#servesClient(clientOf(message));
   }
 
   /** @returns false when too many wait */

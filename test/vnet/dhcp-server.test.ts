@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Ip } from "../../src/base/net.ts";
+import { type Ip, macToBytes } from "../../src/base/net.ts";
 import { type DhcpMessage, emitDhcp, ipOption, parseDhcp } from "../../src/frame/dhcp.ts";
 import { emitEthernet, parseEthernet } from "../../src/frame/ethernet.ts";
 import { emitIpv4, parseIpv4 } from "../../src/frame/ipv4.ts";
@@ -424,6 +424,28 @@ describe("clients", () => {
     bench.frame(request({ type: "decline", requested: "10.9.0.5", server: SERVER_IP }));
     bench.frame(request({ type: "request", requested: "10.9.0.5", server: "10.9.0.9" }));
     expect(bench.take()).toEqual([]);
+  });
+
+  it("in mode auto another card cannot take the agent's own lease over by its identifier", () => {
+    const bench = new Bench(1, new FakeDht(), { mode: "auto", bridged: true, dhcp: "force" });
+    bench.bind("10.9.0.5");
+    bench.take();
+    const chaddr = "02:00:00:00:00:99";
+    bench.frame(request({ chaddr, id: CLIENT }));
+    bench.frame(request({ chaddr, id: CLIENT, type: "request", requested: "10.9.0.5" }));
+    expect(bench.take()).toEqual([]);
+    expect(bench.vnet.drops().get("bad-field")).toBe(2);
+  });
+
+  it("a card that is a group, nobody or the server itself is no client", () => {
+    const bench = start();
+    for (const chaddr of ["01:00:5e:00:00:01", BROADCAST, "00:00:00:00:00:00", SERVER_MAC]) {
+      const frame = request({ chaddr });
+      frame.set(macToBytes(MAC), 6);
+      bench.frame(frame);
+    }
+    expect(bench.take()).toEqual([]);
+    expect(bench.vnet.drops().get("bad-field")).toBe(4);
   });
 
   it("two clients behind one TAP have two leases", () => {
