@@ -29,7 +29,7 @@ const GONE_MS = 10_000;
 const STUBBORN_MS = 6_000;
 /** Members on one LAN: more than one is a mistake already. */
 const BESIDE_MAX = 16;
-/** Members whose newest beacon is remembered; the oldest makes room. */
+/** Starts of members whose newest beacon is remembered; the oldest makes room. */
 const NEWEST_MAX = 256;
 const TAG_BYTES = 16;
 
@@ -46,8 +46,11 @@ export class LoopGuard {
   /** Of nobody else: a bridge complains when one of its own comes in by a port. */
   readonly #mac: Mac;
   readonly #beside = new Map<RingAddress, Beside>();
-  /** Past the time they are beside us: a recorded beacon must not cut us again. */
-  readonly #newest = new Map<RingAddress, BridgeBeacon>();
+  /**
+   * By member and run, past the time they are beside us: beacons recorded at any of a member's starts
+   * must not cut us again.
+   */
+  readonly #newest = new Map<string, number>();
   readonly #timers = new TimerTable<"beacon">();
   #sequence = 0;
   /** Because of whom we do not bridge. */
@@ -71,7 +74,7 @@ export class LoopGuard {
     const beacon = parsed.value;
     const known = this.#beside.get(beacon.address);
     const isOldRun = beacon.address === this.#self && beacon.run !== this.#run;
-    const isRepeated = !isNewer(beacon, this.#newest.get(beacon.address));
+    const isRepeated = beacon.sequence <= (this.#newest.get(runName(beacon)) ?? 0);
     if (isOldRun || isRepeated) return this.#context.drop("replayed");
     if (known === undefined && this.#beside.size >= BESIDE_MAX) {
       return this.#context.drop("table-full");
@@ -113,10 +116,11 @@ export class LoopGuard {
   };
 
   #remember(beacon: BridgeBeacon): void {
-    this.#newest.delete(beacon.address);
+    const name = runName(beacon);
+    this.#newest.delete(name);
     const oldest = this.#newest.keys().next();
     if (this.#newest.size >= NEWEST_MAX && !oldest.done) this.#newest.delete(oldest.value);
-    this.#newest.set(beacon.address, beacon);
+    this.#newest.set(name, beacon.sequence);
   }
 
   #meet(now: Millis, beacon: BridgeBeacon): void {
@@ -199,7 +203,7 @@ function beaconMac(self: RingAddress): Mac {
   return macFromBytes(bytes);
 }
 
-/** A run counts upwards; a new run begins anew. */
-function isNewer(beacon: BridgeBeacon, newest: BridgeBeacon | undefined): boolean {
-  return newest?.run !== beacon.run || beacon.sequence > newest.sequence;
+/** Each run counts upwards from 1. */
+function runName({ address, run }: BridgeBeacon): string {
+  return `${address} ${run}`;
 }

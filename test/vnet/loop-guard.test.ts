@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { BROADCAST_MAC, type Ip, type Mac } from "../../src/base/net.ts";
+import { SeededRng } from "../../src/base/rng.ts";
 import { ARP_REQUEST, emitArp } from "../../src/frame/arp.ts";
 import { emitEthernet, TYPE_ARP } from "../../src/frame/ethernet.ts";
 import { Bench, FakeDht, keys, makeMember, peerOf } from "./harness.ts";
@@ -181,6 +182,26 @@ describe("two members on one LAN", () => {
     for (const beacon of stranger.beacons()) pair.high.frame(beacon);
     expect(pair.high.vnet.health()).toEqual([]);
     expect(pair.high.vnet.drops().get("foreign-network")).toBe(1);
+  });
+
+  it("beacons recorded at two starts of a member cut once each, not in turns for ever", () => {
+    const high = new Pair().high;
+    const low = new Pair().low.member;
+    const recorded = [1, 2].map((seed) => {
+      const before = new Bench(low.name === "node-1" ? 1 : 2, new FakeDht(), {
+        bridged: true,
+        rng: new SeededRng(seed),
+      });
+      before.input({ kind: "timeout" });
+      return before.beacons()[0] ?? NO_TAGS;
+    });
+    for (const beacon of recorded) high.frame(beacon);
+    expect(high.vnet.health()).toHaveLength(1);
+    for (let i = 0; i < 24; i++) {
+      for (const beacon of recorded) high.frame(beacon);
+      high.sleep(500);
+    }
+    expect(high.vnet.health()).toEqual([]);
   });
 
   it("its own beacon comes back: the LAN has another way round, the node stops", () => {
