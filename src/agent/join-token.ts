@@ -31,21 +31,25 @@ export interface JoinToken {
 
 const VERSION = 1;
 const HEAD_BYTES = 8;
-/** One argument of a Linux command holds 131,071 characters; a larger cluster file is copied. */
+/**
+ * With the words before it. One argument of a Linux command holds 131,071 characters; a larger cluster
+ * file is copied.
+ */
 export const MAX_TOKEN_CHARS = 100_000;
 /** Paths, and the address, of the machine that the file lies on. */
 const OF_ONE_MACHINE: readonly Key[] = ["secret", "secret_file", "state_dir", "run_dir", "ip"];
+/** Room for `sudo weft join weft1.` and white space. */
+const WORDS_BEFORE = 100;
 const AGAIN = "copy the whole line that `weft up` or `weft invite` printed";
 
 /** @throws WeftError too-large: the file names so many nodes that no command line holds it */
 export function encodeToken(token: JoinToken): string {
-  const kept = Object.entries(token.values).filter(([key]) => !OF_ONE_MACHINE.includes(key as Key));
-  const values = JSON.stringify({ ...Object.fromEntries(kept), name: token.name });
+  const values = JSON.stringify({ ...ofAllMachines(token.values), name: token.name });
   const key = new Uint8Array(Buffer.from(token.secret, "base64"));
   const body = concat(key, deflateRawSync(values));
   const head = new ByteWriter().u32(HEAD_BYTES + body.length).u32(crc32(body));
   const text = Buffer.from(concat(head.finish(), body)).toString("base64url");
-  if (text.length <= MAX_TOKEN_CHARS) return `weft${VERSION}.${text}`;
+  if (text.length <= MAX_TOKEN_CHARS - WORDS_BEFORE) return `weft${VERSION}.${text}`;
   throw new WeftError("too-large", "the file is too large for a token: copy it by scp instead");
 }
 
@@ -63,6 +67,11 @@ export function decodeToken(text: string): JoinToken {
     throw invalid(`has form ${version}, this weft reads form ${VERSION}: ${cure}`);
   }
   return fromBytes(bytesOf(body.replace(/\s+/g, "")));
+}
+
+function ofAllMachines(values: ClusterValues): ClusterValues {
+  const kept = Object.entries(values).filter(([key]) => !OF_ONE_MACHINE.includes(key as Key));
+  return Object.fromEntries(kept);
 }
 
 function invalid(fault: string): WeftError {
@@ -90,7 +99,8 @@ function fromBytes(body: Uint8Array): JoinToken {
   if (!key.ok || values === undefined || typeof values["name"] !== "string")
     throw invalid(`carries no cluster file: ${AGAIN}`);
   const checked = fileSchema.safeParse(values);
-  if (checked.success) return { name: values["name"], secret, values };
+  // Whoever made the token says nothing about the paths of this machine, nor a second key.
+  if (checked.success) return { name: values["name"], secret, values: ofAllMachines(values) };
   const unknown = Object.keys(values).find((name) => !KEY_NAMES.includes(name as Key));
   throw invalid(
     unknown === undefined

@@ -65,6 +65,13 @@ describe("the token of weft join", () => {
     expect(decodeToken(encodeToken({ ...LAB, values })).values).toEqual(LAB.values);
   });
 
+  it("made by others with paths or a second key says nothing about this machine", () => {
+    const paths = { state_dir: "/a", run_dir: "/b", secret_file: "/etc/shadow" };
+    const values = { ...LAB.values, ...paths, secret: Buffer.alloc(32, 9).toString("base64") };
+    const body = concat(Buffer.from(KEY, "base64"), deflateRawSync(JSON.stringify(values)));
+    expect(decodeToken(tokenOf(body))).toEqual(LAB);
+  });
+
   it("is found in the whole line, and in a line that a terminal wrapped", () => {
     const token = encodeToken(LAB);
     const wrapped = `  weft join ${token.slice(0, 60)}\n  ${token.slice(60)}\n`;
