@@ -38,7 +38,8 @@ export const ERRORS = {
   "no-capability": EXIT.permission,
   "port-busy": EXIT.config,
   "tap-busy": EXIT.config,
-  "no-bridge": EXIT.config,
+  // Not a mistake for ever: at boot the bridge may come later, and a service is started again then.
+  "no-bridge": EXIT.negative,
   "no-crypto": EXIT.negative,
   "bad-option": EXIT.config,
   "no-engine": EXIT.negative,
