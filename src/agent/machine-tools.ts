@@ -80,7 +80,7 @@ const CURES: Readonly<Record<Exclude<OpenErrorCode, "no-addon">, string>> = {
   system: "correct what it names",
 };
 
-/** A starter that is root opens the device and leaves its number here (docker/start). */
+/** A starter that is root opens the device and leaves its number here (docker/weft-start). */
 function deviceFromStarter(): { readonly deviceFd?: number } {
   const given = process.env["WEFT_TUN_FD"] ?? "";
   return /^\d{1,4}$/.test(given) ? { deviceFd: Number(given) } : {};

@@ -152,6 +152,7 @@ describeWhere(
           for (const set of ["CapEff", "CapPrm", "CapBnd", "CapAmb"])
             expect([set, processFact(pid, set)]).toEqual([set, NET_ADMIN_ALONE]);
           expect(processFact(pid, "Uid")).toBe("717\t717\t717\t717");
+          expect(processFact(pid, "NoNewPrivs")).toBe("1");
           expect((await podman.exec("agent-a", "weft", "peers")).stdout).toContain("site-b");
         },
         TEST_MS,
