@@ -187,7 +187,12 @@ export class MeasuredLife {
   }
 
   #drop(socket: SocketIndex): void {
-    if (this.#samples.delete(socket)) this.#settle(this.#life);
+    const sample = this.#samples.get(socket);
+    if (sample === undefined) return;
+    this.#samples.delete(socket);
+    // Without the control nothing that is missed later would say anything.
+    if (sample.silenceMs === 0) this.#samples.clear();
+    this.#settle(this.#life);
   }
 
   /** Over when no sample is left; without any answer nobody can tell. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { MappingLife } from "../../src/stun/mapping-life.ts";
+import { type MappingLife, MeasuredLife, SILENCE_SECONDS } from "../../src/stun/mapping-life.ts";
 import { KINDS, type NatKind } from "./nat-model.ts";
 import { type Host, World } from "./world.ts";
 
@@ -86,5 +86,18 @@ describe("the life of a mapping", () => {
     home.input({ kind: "local-endpoints", endpoints: [{ ip: "10.0.0.9", port: 7117 }] });
     expect(told(home).map(({ state }) => state)).toEqual(["known", "unknown"]);
     expect(lifeOf(home).state).toBe("unknown");
+  });
+
+  it("is unknown without the sample that has no silence", () => {
+    const sockets = SILENCE_SECONDS.map((_, i) => 100 + i);
+    const member = { ip: "203.0.113.11", port: 7117 };
+    const [control = 0, ...others] = sockets;
+    const measured = new MeasuredLife({ sockets, member, asker: 0 });
+    measured.begin(0);
+    for (const socket of others) measured.opened(0, socket);
+    expect(measured.isOver).toBe(false);
+    measured.failed(control);
+    expect(measured.life.state).toBe("unknown");
+    expect(measured.close()).toHaveLength(others.length);
   });
 });
