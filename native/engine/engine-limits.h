@@ -12,7 +12,7 @@ namespace weft::limits {
 /// 1,024 members that all talk, four times over.
 inline constexpr size_t sessions = 4'096;
 inline constexpr size_t pathsPerSession = 8;
-/// Socket indexes: 256 sockets of one birthday search, two of them at once, and what is below.
+/// Socket indexes: 400 sockets of the one birthday search, 256 of rounds, and those kept below.
 inline constexpr size_t sockets = 1'024;
 /// The first index of accepted streams: 256 members at once whose networks let no UDP out.
 inline constexpr size_t acceptedStreams = 768;

@@ -39,7 +39,7 @@ export const ENGINE_LIMITS = {
   /** Sessions at once: 1,024 members that all talk, four times over. */
   sessions: 4_096,
   pathsPerSession: 8,
-  /** Socket indexes: 256 sockets of one birthday search, two of them at once, and what is below. */
+  /** Socket indexes: 400 sockets of the one birthday search, 256 of rounds, and those kept below. */
   sockets: 1_024,
   /** The first index of accepted streams: 256 members at once whose networks let no UDP out. */
   acceptedStreams: 768,

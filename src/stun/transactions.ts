@@ -16,7 +16,7 @@ import { type BindingWish, emitBindingRequest } from "./member-request.ts";
 const FIRST_TIMEOUT_MS = 500;
 /** The standard's seven would wait 39.5 s. */
 const MAX_SENDINGS = 4;
-/** A survey has five under way and each of four sockets two; twice that for slow ones. */
+/** Fourteen sockets whose silence is measured, seven of a survey, two of each of four data sockets. */
 export const MAX_TRANSACTIONS = 32;
 
 export interface StunAsked<P> {
