@@ -55,6 +55,21 @@ describe("exit codes of the process", () => {
     expect(shell(`set -o pipefail; ${command} | true`)).toMatchObject({ status: 0, stderr: "" });
   });
 
+  it("weft join does not show its token to those who list processes", () => {
+    const look =
+      "import { readFileSync } from 'node:fs'; process.on('exit', () => console.error(readFileSync('/proc/self/cmdline', 'utf8')))";
+    const preload = `data:text/javascript,${encodeURIComponent(look)}`;
+    const cmdline = (...words: string[]) =>
+      spawnSync(process.execPath, ["--import", "tsx", "--import", preload, MAIN, ...words], {
+        encoding: "utf8",
+        timeout: 20_000,
+      }).stderr;
+    expect(cmdline("ping", "weft1.c2VjcmV0", "--frob")).toContain("weft1.c2VjcmV0");
+    const shown = cmdline("join", "weft1.c2VjcmV0");
+    expect(shown).toMatch(/\nweft join/);
+    expect(shown).not.toContain("c2VjcmV0");
+  });
+
   it("5 for a file that has no end, at once", () => {
     const pipe = join(folder, "pipe.yaml");
     spawnSync("mkfifo", [pipe]);
