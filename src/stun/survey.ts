@@ -78,6 +78,8 @@ export class Survey {
   #waiting = 0;
   #judge: Witness | undefined;
   #otherPort: Endpoint | undefined;
+  /** The judge told of another port by then, though not in its first answer. */
+  #hasOpened = false;
 
   constructor(options: SurveyOptions) {
     this.#options = options;
@@ -122,8 +124,10 @@ export class Survey {
       case "mapping":
         if (outcome.ok) this.#answers.push({ to, answer: outcome });
         return this.#noteMapping(now, { from, to }, outcome);
-      case "others":
       case "second":
+        if (outcome.ok && outcome.otherPort !== undefined) this.#hasOpened = true;
+        return this.#noteMapping(now, { from, to }, outcome);
+      case "others":
         return this.#noteMapping(now, { from, to }, outcome);
       case "hairpin":
         return samples.noteTest({ kind: "hairpin", answered: outcome.ok });
@@ -171,8 +175,12 @@ export class Survey {
         const change = { ip: true, port: true };
         asks.push({ ...ask(second, to, "another-address"), wish: { change } });
       }
+      const hasPort = answer.other !== undefined || answer.otherPort !== undefined;
       const change = { ip: false, port: true };
-      asks.push({ ...ask(second, to, "another-port"), wish: { change } });
+      // Silence of one without another port would be taken for the NAT's.
+      if (hasPort || this.#hasOpened) {
+        asks.push({ ...ask(second, to, "another-port"), wish: { change } });
+      }
     }
     if (reflexive !== undefined && witness !== undefined) {
       const to = { endpoint: reflexive, isMember: true };

@@ -219,6 +219,17 @@ describe("the client and its NAT", () => {
     expect([home.openSockets, member.openSockets]).toEqual([1, 1]);
   });
 
+  it("a member that has no second port to answer from does not mislead", () => {
+    const world = new World();
+    const member = world.host({ ip: "203.0.113.11", isPoor: true });
+    const kind = KINDS["fullcone"] as NatKind;
+    const home = world.host({ ip: "192.168.1.2", nat: world.nat("198.51.100.1", kind) });
+    home.meet(member.endpoint, 1);
+    world.run(30_000);
+    expect(home.stun.view()).toMatchObject({ udp: "works", isSurveying: false });
+    expect(report(home).filtering).toBe("unknown");
+  });
+
   it("a member behind a NAT does not mislead", () => {
     const world = new World();
     const full = KINDS["fullcone"] as NatKind;
