@@ -54,7 +54,7 @@ export class PathChoice {
     this.#enteredAt = now;
   }
 
-  /** We or the peer moved: what failed there says nothing of here. */
+  /** The peer moved: what failed there says nothing of where it is now. */
   forgive(): void {
     this.#records.clear();
   }
