@@ -1,4 +1,5 @@
 /** `weft invite` on one machine, `weft join` on another: the same file comes out. */
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -133,6 +134,23 @@ describe("weft invite", () => {
     expect(up.out.split("\n").map((row) => row.trim())).toContain(line.trim());
     expect((await atFirst("up", "--json")).out).not.toContain("weft1.");
     machine.node.current = { ...machine.node.current, peers };
+  });
+
+  it("weft up succeeds with a file that no token holds, and says why there is no line", async () => {
+    const current = machine.node.current;
+    machine.node.current = { ...current, peers: [] };
+    const kept = Array.from({ length: 400 }, (_, i) => {
+      return `id:${randomBytes(255).toString("hex")}: 10.9.${1 + (i >> 8)}.${i & 255}`;
+    });
+    const env = {
+      WEFT_CONFIG_DIR: join(machine.folder, "etc"),
+      WEFT_RUN_DIR: join(machine.folder, "run"),
+      WEFT_RESERVATIONS: kept.join("\n"),
+    };
+    const up = await weft(["up"], { env });
+    expect(up).toMatchObject({ code: 0, err: "" });
+    expect(up.out).toMatch(/No line for other machines: .* too large .* scp/);
+    machine.node.current = current;
   });
 
   it("carries what this machine's environment changes for all members", async () => {

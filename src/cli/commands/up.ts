@@ -8,7 +8,7 @@ import { EXIT, type ExitCode, WeftError } from "../../agent/errors.ts";
 import { socketPath } from "../../agent/paths.ts";
 import { askStatus } from "../agent-call.ts";
 import { type Command, type CommandContext, flagArg, numberArg, textArg } from "../command.ts";
-import { inviteTo } from "../invitation.ts";
+import { type Invitation, inviteTo } from "../invitation.ts";
 import {
   addKeyOptions,
   configSources,
@@ -132,11 +132,23 @@ function invitationText(
 ): string {
   if (status.peers.length > 0) return "";
   const sources = configSources(context.terminal, context.args, selection);
-  const { token, onlyNearby } = inviteTo(config, sources, status);
+  const invitation = invitationOrWhy(() => inviteTo(config, sources, status));
+  if (typeof invitation === "string") return `\nNo line for other machines: ${invitation}\n`;
+  const { token, onlyNearby } = invitation;
   const nearby = onlyNearby
     ? "\nIt names private addresses only. For machines elsewhere: weft invite --at PUBLIC-NAME:PORT\n"
     : "";
   return `\nOn the other machine (this line is as secret as the cluster file):\n\n  weft join ${token}\n${nearby}`;
+}
+
+/** The node is up, whether its file fits into a token or not. */
+function invitationOrWhy(invite: () => Invitation): Invitation | string {
+  try {
+    return invite();
+  } catch (error) {
+    if (error instanceof WeftError && error.code === "too-large") return error.message;
+    throw error;
+  }
 }
 
 function waitedText(status: AgentStatus): string {
