@@ -32,7 +32,7 @@ const MACHINE = [
 ];
 const FOLDER = "/packages";
 const TARBALL = `${FOLDER}/weft-0.1.0.tgz`;
-const NODE_IMAGE = "docker.io/library/node:22-bookworm-slim";
+const NODE_IMAGE = "node:22-bookworm-slim";
 
 interface Way {
   readonly name: string;

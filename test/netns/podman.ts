@@ -46,8 +46,8 @@ export const TRIXIE_IMAGE = "debian:trixie";
 const NOT_IMPORTED = "--exclude=./var/cache/apt --exclude=./var/lib/apt/lists";
 /** Names that Dockerfile and compose file ask for. */
 const NODE_IMAGES = [
-  "docker.io/library/node:22-bookworm-slim",
-  "docker.io/library/node:22-bookworm",
+  "node:22-bookworm-slim",
+  "node:22-bookworm",
 ];
 const MINUTE_MS = 60_000;
 export const CONTAINER_TOOLS = [
