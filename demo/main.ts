@@ -3,7 +3,7 @@
  * happens in network namespaces that are made here and removed again, also on Ctrl-C or failure.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Agent } from "../lab/agent.ts";
 import { Lab, type Site } from "../lab/lab.ts";

@@ -46,10 +46,11 @@ export class DhcpSwarm {
     const ethernet = parseEthernet(frame);
     if (!ethernet.ok || ethernet.value.type !== TYPE_IPV4) return;
     const packet = parseIpv4(ethernet.value.payload);
-    const udp =
-      packet.ok && packet.value.protocol === PROTOCOL_UDP && parseUdp(packet.value.payload);
-    const message = udp && udp.ok && parseDhcp(udp.value.payload);
-    if (!message || !message.ok) return;
+    if (!packet.ok || packet.value.protocol !== PROTOCOL_UDP) return;
+    const udp = parseUdp(packet.value.payload);
+    if (!udp.ok) return;
+    const message = parseDhcp(udp.value.payload);
+    if (!message.ok) return;
     const { xid, type, yiaddr, options } = message.value;
     const isOurs = xid >= this.#first && xid < this.#first + this.#count;
     if (!isOurs || this.bound.has(xid)) return;

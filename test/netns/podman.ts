@@ -45,10 +45,7 @@ const TRIXIE: Base = {
 export const TRIXIE_IMAGE = "debian:trixie";
 const NOT_IMPORTED = "--exclude=./var/cache/apt --exclude=./var/lib/apt/lists";
 /** Names that Dockerfile and compose file ask for. */
-const NODE_IMAGES = [
-  "node:22-bookworm-slim",
-  "node:22-bookworm",
-];
+const NODE_IMAGES = ["node:22-bookworm-slim", "node:22-bookworm"];
 const MINUTE_MS = 60_000;
 export const CONTAINER_TOOLS = [
   "podman",
