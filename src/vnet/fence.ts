@@ -30,7 +30,7 @@ const RETRY_LAST_MS = 60_000;
 const RETRY_UNKNOWN_MS = 4_000;
 /** Own-records of one peer that were not acknowledged; the link is about to go then. */
 const SEND_TRIES = 3;
-/** Claims that are looked up at once: a site of hundreds is confirmed at the DHT's pace. */
+/** Claims of one peer looked up at once: a site of hundreds is confirmed at the DHT's pace. */
 const LOOKUPS_MAX = 8;
 /** Claims of one peer's frames looked into at once; the engine reports two frames a second. */
 const EVIDENCE_MAX = 16;
@@ -45,6 +45,8 @@ interface Checked {
   isSettled: boolean;
   /** The peer says that something changed: an old "not his" is not believed. */
   isNews: boolean;
+  /** A frame of this claim waits. */
+  isHeld: boolean;
   nextAt: Millis;
   retryMs: Millis;
 }
@@ -53,6 +55,8 @@ interface Guarded {
   readonly peer: PeerInfo;
   readonly holdUntil: Millis;
   readonly claims: Map<string, Checked>;
+  /** Those of them that wait for an answer of the DHT. */
+  readonly lookups: Set<Checked>;
   /** Of the newest own-records that came; 0 = none yet. */
   sequence: number;
   /** Of the last filter, for comparison; undefined before the first. */
@@ -70,8 +74,6 @@ export class Fence {
   readonly #peers: Peers;
   readonly #confirmer: Confirmer;
   readonly #guarded = new Map<LinkId, Guarded>();
-  /** Claims that wait for an answer of the DHT. */
-  readonly #lookups = new Set<Checked>();
   /** Own-records under way, by token. */
   readonly #sends = new Map<number, LinkId>();
   #deadline: Millis = NEVER;
@@ -87,7 +89,8 @@ export class Fence {
   linkUp(now: Millis, peer: PeerInfo): void {
     const holdUntil = now + HOLD_MS;
     const unsent = { sendTries: 0, isSending: false, isOutdated: false };
-    const fresh = { claims: new Map(), sequence: 0, filter: undefined, ...unsent };
+    const tables = { claims: new Map(), lookups: new Set<Checked>() };
+    const fresh = { ...tables, sequence: 0, filter: undefined, ...unsent };
     const guarded: Guarded = { peer, holdUntil, ...fresh };
     this.#guarded.set(peer.link, guarded);
     this.#deadline = Math.min(this.#deadline, holdUntil);
@@ -96,9 +99,7 @@ export class Fence {
 
   /** @param isReopened the session goes on: what the engine lets pass must end with what we know */
   linkDown(link: LinkId, isReopened: boolean): void {
-    const guarded = this.#guarded.get(link);
-    const hadFilter = guarded?.filter !== undefined;
-    for (const name of guarded?.claims.keys() ?? []) if (guarded) this.#drop(guarded, name);
+    const hadFilter = this.#guarded.get(link)?.filter !== undefined;
     this.#guarded.delete(link);
     if (isReopened && hadFilter) this.#context.engine({ op: "filter", session: link, entries: [] });
     for (const [token, to] of this.#sends) if (to === link) this.#sends.delete(token);
@@ -132,6 +133,7 @@ export class Fence {
     const known = guarded.claims.get(claimName(claim));
     if (known !== undefined) {
       if (known.ownUntil <= now) known.nextAt = Math.min(known.nextAt, now + RETRY_FIRST_MS);
+      known.isHeld = known.ownUntil <= now;
     } else if (hasRoomForEvidence(guarded)) this.#addClaim(now, guarded, claim, true);
     this.#update(now, guarded);
   }
@@ -147,8 +149,7 @@ export class Fence {
       }
       if (isAbout) this.#conclude(now, guarded);
     }
-    // There may be room for those that wait.
-    if (this.#lookups.size < LOOKUPS_MAX) this.#updateDue(now);
+    this.#updateDue(now);
   }
 
   /** @returns true when the token was one of ours */
@@ -208,7 +209,7 @@ export class Fence {
     const known = guarded.claims.get(name);
     if (known !== undefined && known.ownUntil > now) return;
     this.#drop(guarded, name);
-    const unknown = { ownUntil: 0, isSettled: false, isNews: true };
+    const unknown = { ownUntil: 0, isSettled: false, isNews: true, isHeld: isEvidence };
     const fresh = { ...unknown, nextAt: now, retryMs: RETRY_FIRST_MS };
     guarded.claims.set(name, { claim, isEvidence, ...fresh });
   }
@@ -216,12 +217,14 @@ export class Fence {
   #drop(guarded: Guarded, name: string): void {
     const checked = guarded.claims.get(name);
     if (checked === undefined) return;
-    this.#lookups.delete(checked);
+    guarded.lookups.delete(checked);
     guarded.claims.delete(name);
   }
 
+  /** There may be room for claims that wait. */
   #updateDue(now: Millis): void {
     for (const guarded of this.#guarded.values()) {
+      if (guarded.lookups.size >= LOOKUPS_MAX) continue;
       const isDue = [...guarded.claims.values()].some((checked) => checked.nextAt <= now);
       if (isDue) this.#update(now, guarded);
     }
@@ -240,17 +243,18 @@ export class Fence {
   }
 
   #check(now: Millis, guarded: Guarded, checked: Checked): void {
-    const isFull = this.#lookups.size >= LOOKUPS_MAX && !this.#lookups.has(checked);
-    // What a frame claims does not wait: traffic does.
-    if (isFull && !checked.isEvidence) return;
+    const isFull = guarded.lookups.size >= LOOKUPS_MAX && !guarded.lookups.has(checked);
+    // Traffic that is under way comes before what may come.
+    if (isFull && !checked.isHeld) return;
     const verdict = this.#verdict(now, guarded, checked);
     // NEVER marks a claim that waits for an answer of the DHT.
     if (verdict.is === "asking") {
       checked.nextAt = NEVER;
-      this.#lookups.add(checked);
+      guarded.lookups.add(checked);
       return;
     }
-    this.#lookups.delete(checked);
+    guarded.lookups.delete(checked);
+    checked.isHeld = false;
     const wasOwn = checked.ownUntil > now;
     settle(now, checked, verdict);
     if (verdict.is === "own" && !wasOwn) this.#doubtOthers(now, guarded, checked.claim);

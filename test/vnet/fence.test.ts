@@ -58,6 +58,24 @@ describe("a site of hundreds", () => {
     expect(filters(bench).at(-1)).toHaveLength(250);
   });
 
+  it("keeps no other peer and no frame waiting for its other claims", () => {
+    const bench = start();
+    up(bench);
+    bench.linkUp(C, 8);
+    bench.holdsDht = true;
+    says(
+      bench,
+      Array.from({ length: 250 }, (_, i) => ({ mac: macAt(i), ips: [`10.9.3.${i}`] })),
+    );
+    const before = bench.waiting.length;
+    const bytes = emitOwnRecords({ sequence: 1, entries: [{ mac: MAC_B, ips: [IP_B] }] });
+    bench.input({ kind: "message", link: 8, address: C.address, bytes });
+    expect(bench.waiting.length).toBe(before + 2);
+    const upcall = { kind: "held", session: 7, mac: macAt(200), ip: "10.9.3.200" } as const;
+    bench.input({ kind: "upcall", upcall });
+    expect(bench.waiting.length).toBe(before + 4);
+  });
+
   it("is announced at the pace of the DHT: four MACs at a time", () => {
     const bench = new Bench(1, new FakeDht());
     bench.holdsDht = true;
