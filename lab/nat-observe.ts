@@ -3,19 +3,23 @@
  * sockets (RFC 5780, sections 4.3 and 4.4, without its messages), and prints it as JSON.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import type { Filtering, Mapping } from "./nat-kind.ts";
+import type { Filtering, Mapping, Ports } from "./nat-kind.ts";
 
 export interface Observed {
   readonly mapping: Mapping;
   readonly filtering: Filtering;
-  /** Outside ports towards the two ports of the first address, then of the second. */
-  readonly ports: readonly number[];
+  /** How outside ports follow one another, where each destination has its own. */
+  readonly ports?: Ports;
+  /** Towards the two ports of the first address, then of the second. */
+  readonly outsidePorts: readonly number[];
   readonly isPortKept: boolean;
   readonly hairpin: boolean;
   /** A second inside endpoint met by hairpin shows its outside endpoint, not its inside one. */
   readonly isHairpinOutside: boolean;
 }
 
+/** Another machine behind the NAT may take a few ports in between. */
+const SEQUENCE_STEP_MAX = 8;
 /** Generous towards a busy machine; only what is filtered takes this long. */
 const SILENCE_MS = 700;
 
@@ -27,17 +31,25 @@ interface Target {
 async function observe(localPort: number, ips: readonly string[]): Promise<Observed> {
   const targets = ips.flatMap((ip) => [3478, 3479].map((port) => ({ ip, port })));
   const mapped = await open(localPort);
-  const ports: number[] = [];
-  for (const target of targets) ports.push((await ask(mapped, target, "where"))?.port ?? 0);
+  const outside: number[] = [];
+  for (const target of targets) outside.push((await ask(mapped, target, "where"))?.port ?? 0);
   const filtering = await observeFiltering(await open(localPort + 1), targets[0] as Target);
   const hairpin = await observeHairpin(localPort + 2, targets[0] as Target);
-  const isPortKept = ports.every((port) => port === localPort);
-  return { mapping: mappingOf(ports), filtering, ports, isPortKept, ...hairpin };
+  const isPortKept = outside.every((port) => port === localPort);
+  const mapping = mappingOf(outside);
+  const ports = mapping === "address-and-port" ? { ports: orderOf(outside) } : {};
+  return { mapping, filtering, ...ports, outsidePorts: outside, isPortKept, ...hairpin };
 }
 
 function mappingOf([a, b, c, d]: readonly number[]): Mapping {
   if (a === b && b === c && c === d) return "endpoint-independent";
   return a === b && c === d ? "address" : "address-and-port";
+}
+
+function orderOf(ports: readonly number[]): Ports {
+  const steps = ports.slice(1).map((port, i) => port - (ports[i] ?? 0));
+  const isNear = (step: number) => step > 0 && step <= SEQUENCE_STEP_MAX;
+  return steps.every(isNear) ? "in sequence" : "at random";
 }
 
 /** Only the first socket of the reflector was ever sent to from here. */

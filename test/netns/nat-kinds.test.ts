@@ -52,8 +52,8 @@ describeWhere(TITLE, kernelNeeds("conntrack", "bridge"), () => {
 
   it("symmetric_sequential hands out neighbouring ports, symmetric does not", async () => {
     const gaps = async (kind: NatKind) => {
-      const { ports } = await observe((await home({ kind })).site);
-      return ports.slice(1).map((port, i) => port - (ports[i] ?? 0));
+      const { outsidePorts } = await observe((await home({ kind })).site);
+      return outsidePorts.slice(1).map((port, i) => port - (outsidePorts[i] ?? 0));
     };
     expect(await gaps("symmetric_sequential")).toEqual([1, 1, 1]);
     expect(await gaps("symmetric")).not.toEqual([1, 1, 1]);
@@ -66,7 +66,7 @@ describeWhere(TITLE, kernelNeeds("conntrack", "bridge"), () => {
     await box.reboot({ firstPort: 40_000 });
     const after = await observe(site);
     expect(after).toMatchObject({ ...NAT_BEHAVIOURS.portrestricted, isPortKept: false });
-    expect(Math.min(...after.ports)).toBeGreaterThanOrEqual(40_000);
+    expect(Math.min(...after.outsidePorts)).toBeGreaterThanOrEqual(40_000);
   });
 
   it("hairpin: by the outside endpoint, and only when asked for", async () => {
@@ -81,7 +81,7 @@ describeWhere(TITLE, kernelNeeds("conntrack", "bridge"), () => {
     const neighbour = await box.addSite(`neighbour${++count}`);
     const [first, second] = [await observe(site), await observe(neighbour)];
     expect(second.mapping).toBe("endpoint-independent");
-    expect(second.ports[0]).not.toBe(first.ports[0]);
+    expect(second.outsidePorts[0]).not.toBe(first.outsidePorts[0]);
   });
 
   it("behind two NATs the harder one counts", async () => {
