@@ -4,7 +4,15 @@ import { join } from "node:path";
 import type { Site } from "../../lab/lab.ts";
 import { eventually, type Running, run } from "../../lab/shell.ts";
 
-const SSH_PORT = 2222;
+export const SSH_PORT = 2222;
+/** Nothing of this machine's own settings; the key is all that a stranger needs. */
+export const SSH_CLIENT = [
+  "-F",
+  "/dev/null",
+  ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes"].flatMap(
+    (option) => ["-o", option],
+  ),
+];
 
 /** An agent, or whatever else has a namespace. */
 interface Machine {
@@ -42,16 +50,14 @@ PermitRootLogin prohibit-password
 StrictModes no
 UsePAM no
 PidFile none
+Subsystem sftp internal-sftp
 `;
 }
 
 /** A remote loop that counts aloud, so that a gap or a new session would show. */
 export function openSession({ site }: Machine, key: string, ip: string): Running {
-  const options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes"];
   const loop = "i=0; while echo tick $i; do i=$((i+1)); sleep 0.2; done";
-  const flags = ["-F", "/dev/null", "-p", `${SSH_PORT}`, "-i", key];
-  const asked = [...flags, ...options.flatMap((option) => ["-o", option])];
-  return site.start(["ssh", ...asked, `root@${ip}`, loop]);
+  return site.start(["ssh", ...SSH_CLIENT, "-p", `${SSH_PORT}`, "-i", key, `root@${ip}`, loop]);
 }
 
 export function ticks(session: Running): number[] {
