@@ -98,10 +98,10 @@ describeWhere(TITLE, kernelNeeds("udhcpc"), () => {
       /^weft: bridge no-such does not exist: make it \(ip link add no-such type bridge\)/,
     ],
     ["eth0", /^weft: eth0 is no bridge \(it is veth\): name a bridge with bridge:/],
-  ])("--bridge %s: one line, exit 5, nothing is left", async (bridge, line) => {
+  ])("--bridge %s: one line, exit 1, nothing is left", async (bridge, line) => {
     const run = cluster.addAgentAt(agent.site, { flags: [] });
     const up = await run.weft("up", "--foreground", "--bridge", bridge);
-    expect(up.status).toBe(5);
+    expect(up.status).toBe(1);
     expect(up.stderr).toMatch(line);
     expect(up.stderr.trim().split("\n")).toHaveLength(1);
     expect((await agent.site.finish(["ip", "link", "show", "dev", TAP])).status).not.toBe(0);
