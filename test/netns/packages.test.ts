@@ -32,7 +32,8 @@ const MACHINE = [
 ];
 const FOLDER = "/packages";
 const TARBALL = `${FOLDER}/weft-0.1.0.tgz`;
-const NODE_IMAGE = "node:22-bookworm-slim";
+/** By its local name: the short one would be asked for in the world. */
+const NODE_IMAGE = "localhost/node:22-bookworm-slim";
 
 interface Way {
   readonly name: string;
