@@ -19,9 +19,12 @@ export class LinkTable {
   /** Only these can have outputs or other deadlines. */
   readonly #touched = new Set<Link>();
   readonly #deadlines = new Map<LinkId, Millis>();
+  readonly #isTaken: (id: LinkId) => boolean;
 
-  constructor(rng: Rng) {
+  /** @param isTaken ids that sessions without a link still have */
+  constructor(rng: Rng, isTaken: (id: LinkId) => boolean) {
     this.#rng = rng;
+    this.#isTaken = isTaken;
   }
 
   get size(): number {
@@ -72,7 +75,7 @@ export class LinkTable {
 
   /** Our own addresses changed. */
   doubtAll(now: Millis): void {
-    for (const link of this.useAll()) link.doubtPath(now);
+    for (const link of this.useAll()) link.doubtPaths(now);
   }
 
   /** Tells every peer that can be reached where we may be found, and behind what. */
@@ -93,7 +96,7 @@ export class LinkTable {
   drawId(): LinkId {
     for (;;) {
       const id = this.#rng.u32();
-      if (id !== 0 && !this.#links.has(id)) return id;
+      if (id !== 0 && !this.#links.has(id) && !this.#isTaken(id)) return id;
     }
   }
 

@@ -268,8 +268,8 @@ export class Link {
   }
 
   /** Our own addresses changed. */
-  doubtPath(now: Millis): void {
-    this.paths.doubtActive(now);
+  doubtPaths(now: Millis): void {
+    this.paths.doubtAll(now);
     this.#drainPaths(now);
   }
 
@@ -341,16 +341,18 @@ export class Link {
     this.#drainPaths(now);
   }
 
-  /** Nothing follows but the session's close; the peer is told when it can be. */
-  end(reason: string, tellPeer: boolean): void {
+  /**
+   * Nothing follows but the session's close, which is the caller's to time.
+   * @returns whether the peer was told
+   */
+  end(reason: string, tellPeer: boolean): boolean {
     this.#transport.abandon();
     this.#drainTransport();
-    if (tellPeer && this.#canSeal && this.paths.view().kind !== "none") {
-      const bytes = emitGoodbye(this.id, reason);
-      // Unacknowledged: a second copy is cheaper than a peer that waits for its probes.
-      for (let i = 0; i < 2; i++) this.#engine({ op: "control", session: this.id, bytes });
-    }
-    this.#engine({ op: "session-close", session: this.id });
+    if (!tellPeer || !this.#canSeal || this.paths.view().kind === "none") return false;
+    const bytes = emitGoodbye(this.id, reason);
+    // Unacknowledged: a second copy is cheaper than a peer that waits for its probes.
+    for (let i = 0; i < 2; i++) this.#engine({ op: "control", session: this.id, bytes });
+    return true;
   }
 
   #receiveMessage(now: Millis, upcall: ControlUpcall, bytes: Uint8Array): void {

@@ -6,7 +6,7 @@
  *                                                      \--> relays (as origin, relay, target)
  */
 import type { DropReason } from "../base/drop-reason.ts";
-import type { EngineCommand, SocketIndex, Upcall } from "../base/engine.ts";
+import type { EngineCommand, SessionId, SocketIndex, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import type { Endpoint } from "../base/net.ts";
@@ -21,6 +21,7 @@ import {
   type OwnWhereabouts,
 } from "./handshake-self.ts";
 import { Handshakes, type HandshakesOutput } from "./handshakes.ts";
+import { Lingering } from "./lingering.ts";
 import { Link } from "./link.ts";
 import { linkClosed, linkOpened, pathChanged, wokeUp } from "./link-events.ts";
 import type { LinkOutput } from "./link-output.ts";
@@ -78,6 +79,7 @@ export class Links
   readonly #out = new Outbox<LinksOutput>();
   readonly #drops = new DropCounters();
   readonly #links: LinkTable;
+  readonly #lingering = new Lingering();
   readonly #self: HandshakeSelf;
   readonly #own: OwnCandidates;
   readonly #handshakes: Handshakes;
@@ -90,7 +92,7 @@ export class Links
 
   constructor(options: LinksOptions) {
     this.#options = options;
-    this.#links = new LinkTable(options.rng);
+    this.#links = new LinkTable(options.rng, (id) => this.#lingering.has(id));
     this.#self = new HandshakeSelf({ ...options, rng: options.rng.fork("handshake") }, this);
     this.#handshakes = new Handshakes({
       self: this.#self,
@@ -210,6 +212,7 @@ export class Links
     this.#handshakes.timeout(now);
     this.#relays.timeout(now);
     this.#traversal.timeout(now);
+    for (const session of this.#lingering.takeDue(now)) this.#closeSession(session);
     for (const link of this.#links.useDue(now)) if (this.#links.has(link)) link.timeout(now);
     for (const timer of this.#timers.takeExpired(now)) {
       if (timer === "traffic") this.#wantsTraffic = true;
@@ -361,11 +364,16 @@ export class Links
     this.#links.remove(link);
     this.#relays.linkLost(now, link.id, true);
     for (const { via, label } of link.paths.relays) this.#relays.release(via, label);
-    link.end(reason, tellPeer);
+    const isTold = link.end(reason, tellPeer);
     this.#traversal.forget(link.id);
     this.#drainLink(now, link);
+    if (!isTold || !this.#lingering.add(now, link.id)) this.#closeSession(link.id);
     this.#out.push({ kind: "link-down", link: link.id, address: link.address, reason });
     this.#event(linkClosed(link.peer, reason));
+  }
+
+  #closeSession(session: SessionId): void {
+    this.#engine({ op: "session-close", session });
   }
 
   // outputs of the parts
@@ -567,6 +575,7 @@ export class Links
       this.#relays.deadline(),
       this.#traversal.deadline(),
       this.#timers.deadline(),
+      this.#lingering.deadline(),
       this.#links.deadline(),
     );
   }

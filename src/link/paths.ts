@@ -208,7 +208,7 @@ export class Paths {
     if (!this.#hasUdp) this.#rounds.want(now);
   }
 
-  /** We or the peer moved, it seems: see at once whether the active path still works. */
+  /** The peer moved, it seems, or we did: see at once whether the active path still works. */
   doubtActive(now: Millis): void {
     const active = this.#active;
     if (active === undefined || active.isDoubted) return;
@@ -216,6 +216,17 @@ export class Paths {
     active.schedule.setGaps(DOUBTED_GAPS_MS);
     active.schedule.hurry(now);
     this.#run(now, active);
+  }
+
+  /** We moved: a spare path that worked before is none until it answers again. */
+  doubtAll(now: Millis): void {
+    this.doubtActive(now);
+    for (const spare of this.#table.all()) {
+      if (spare === this.#active || !spare.isGood || !isUdp(spare.to)) continue;
+      spare.isGood = false;
+      spare.schedule.hurry(now);
+      this.#run(now, spare);
+    }
   }
 
   /** The peer may be found elsewhere now. While a relay works, a round is agreed on before trying. */

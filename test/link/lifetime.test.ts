@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { SessionId } from "../../src/base/engine.ts";
 import { type TestNode, World } from "./world.ts";
 
 function linked(options: ConstructorParameters<typeof World>[0] = {}): {
@@ -14,6 +15,27 @@ function linked(options: ConstructorParameters<typeof World>[0] = {}): {
   return { world, a, b };
 }
 
+const MAC_A = "02:00:00:00:00:0a";
+const MAC_B = "02:00:00:00:00:0b";
+/** From b to a, of a type that nobody looks into. */
+const FRAME = Uint8Array.of(
+  2,
+  0,
+  0,
+  0,
+  0,
+  10,
+  2,
+  0,
+  0,
+  0,
+  0,
+  11,
+  0x88,
+  0xb5,
+  ...new Uint8Array(46),
+);
+
 describe("the end of a link", () => {
   it("is told by a goodbye", () => {
     const { world, a, b } = linked();
@@ -27,6 +49,43 @@ describe("the end of a link", () => {
     expect(b.links.views()).toEqual([]);
     world.run(600_000);
     expect(b.links.deadline()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("loses no frame that left the peer before the goodbye came", () => {
+    const { world, a, b } = linked();
+    const [atA, atB] = [a, b].map((node) => node.links.views()[0]?.peer.link ?? 0) as [
+      SessionId,
+      SessionId,
+    ];
+    a.engine.apply([
+      { op: "filter", session: atA, entries: [{ mac: MAC_B, ips: [] }] },
+      { op: "forward", mac: MAC_A, to: "local", ttlMs: 60_000 },
+    ]);
+    b.engine.apply([{ op: "forward", mac: MAC_A, to: atB, ttlMs: 60_000 }]);
+    a.input({ kind: "close", link: atA, reason: "idle" });
+    b.engine.receiveFrame(FRAME);
+    world.run(100);
+    expect(b.of("link-down")).toHaveLength(1);
+    expect(a.frames).toEqual([FRAME]);
+  });
+
+  it("closes the session for good a second after the goodbye, or at once when nobody hears one", () => {
+    const { world, a, b } = linked();
+    const closed: number[] = [];
+    const apply = a.engine.apply.bind(a.engine);
+    a.engine.apply = (commands) => {
+      if (commands.some(({ op }) => op === "session-close")) closed.push(world.now);
+      apply(commands);
+    };
+    const before = world.now;
+    a.input({ kind: "close", link: a.linkTo(b)?.peer.link ?? 0, reason: "idle" });
+    world.run(5_000);
+    expect(closed).toEqual([before + 1_000]);
+    a.connect(b.endpoint);
+    world.run(2_000);
+    b.input({ kind: "close", link: b.linkTo(a)?.peer.link ?? 0, reason: "idle" });
+    world.run(100);
+    expect(closed).toHaveLength(2);
   });
 
   it("is found when the goodbye was lost: others reach the peer, so it is asked again", () => {

@@ -85,6 +85,26 @@ describe("the choice of a path", () => {
     expect(a.of("path")).toHaveLength(changes);
   });
 
+  it("takes no spare path from before its own move for one that works", () => {
+    const world = new World();
+    const lan: Endpoint = { ip: "10.0.0.2", port: 4_000 };
+    const [a, r, b] = [world.add("a"), world.add("r"), world.add("b", { locals: [lan] })];
+    const find = world.find.bind(world);
+    world.find = (endpoint) => (endpoint.ip === lan.ip ? b : find(endpoint));
+    for (const node of [a, b]) node.connect(r.endpoint);
+    a.connect(b.endpoint);
+    world.run(20_000);
+    expect(a.linkTo(b)?.path.kind).toBe("direct");
+    world.allows = (from, to) => from.ip === r.endpoint.ip || to.ip === r.endpoint.ip;
+    const [movedAt, changes] = [world.now, a.of("path").length];
+    a.input({ kind: "local-endpoints", endpoints: [{ ip: "172.20.5.2", port: 4_000 }] });
+    world.run(3_000, () => a.linkTo(b)?.path.kind === "relay");
+    expect(world.now - movedAt).toBeLessThan(1_000);
+    expect(a.of("path").slice(changes)).not.toContainEqual(
+      expect.objectContaining({ path: expect.objectContaining({ kind: "direct" }) }),
+    );
+  });
+
   it("falls back to a relay when the direct path breaks, without losing the link", () => {
     const world = new World();
     const [a, r, b] = [world.add("a"), world.add("r"), world.add("b")];

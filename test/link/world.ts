@@ -216,6 +216,8 @@ export class TestNode {
   readonly address: RingAddress;
   readonly links: Links;
   readonly engine: SoftwareEngine;
+  /** What its engine wrote into the TAP. */
+  readonly frames: Uint8Array[] = [];
   readonly outputs: LinksOutput[] = [];
   endpoint: Endpoint;
   isAlive = true;
@@ -247,7 +249,7 @@ export class TestNode {
       host: {
         now: () => world.now,
         send: (socket, to, bytes, ttl) => this.#emit({ socket, to, bytes, ttl }),
-        tapWrite: () => {},
+        tapWrite: (frame) => this.frames.push(frame),
         largestDatagram: () => world.linkBytes,
         sockets: {
           open: (socket) => {
