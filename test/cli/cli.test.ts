@@ -2,89 +2,36 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
-import { controlAnswers } from "../../src/agent/agent-requests.ts";
-import { ControlServer } from "../../src/agent/control-server.ts";
-import { Metrics } from "../../src/agent/metrics.ts";
+import type { ControlServer } from "../../src/agent/control-server.ts";
 import { COMMANDS } from "../../src/cli/commands.ts";
-import { runCli } from "../../src/cli/run-cli.ts";
 import { bytesText, millisText, percentText, printable, renderTable } from "../../src/cli/table.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 import { EVENT, FakeMachine, KEY, STATUS } from "../agent/fake-machine.ts";
+import { type Ran, runWords, startAgent } from "./cli-bench.ts";
 
 let machine = new FakeMachine();
 let agent: Agent;
 let control: ControlServer;
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
 /** Runs a command line in this process; folders are the fake machine's own. */
 async function weft(line: string, given: Partial<Terminal> = {}): Promise<Ran> {
-  let out = "";
-  let err = "";
-  const terminal: Terminal = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    outIsTty: false,
-    errIsTty: false,
-    inIsTty: false,
-    readLine: () => Promise.resolve(""),
-    columns: 100,
-    uid: 1_000,
-    hostname: "Alpha.example.org",
-    cwd: machine.folder,
-    interrupted: new AbortController().signal,
-    ...given,
-    env: {
-      HOME: machine.folder,
-      WEFT_CONFIG_DIR: join(machine.folder, "etc"),
-      WEFT_RUN_DIR: join(machine.folder, "run"),
-      ...given.env,
-    },
-  };
-  const code = await runCli(
-    line.split(" ").filter((word) => word !== ""),
-    terminal,
-  );
+  const words = line.split(" ").filter((word) => word !== "");
+  const env = { WEFT_RUN_DIR: join(machine.folder, "run"), ...given.env };
+  const { code, out, err } = await runWords(words, machine.folder, { ...given, env });
   return { code, out: hidden(out), err: hidden(err) };
 }
 
-/** Folder and process id differ from run to run. */
+/** These differ from run to run. */
 function hidden(text: string): string {
   return text
-    .replaceAll(machine.folder, "DIR")
     .replace(/\bpid("?): \d+/, "pid$1: 1")
     .replace(/\bloopLagMs("?): [\d.]+/, "loopLagMs$1: 0");
-}
-
-async function startAgent(): Promise<void> {
-  agent = machine.agent();
-  await agent.start();
-  agent.run();
-  const metrics = new Metrics({
-    counters: () => agent.counters(),
-    status: () => agent.status(),
-    totals: () => agent.traffic.totals,
-    journal: agent.journal,
-  });
-  control = new ControlServer(
-    join(machine.folder, "run/lab.sock"),
-    controlAnswers(agent, "9.9.9", metrics),
-  );
-  await control.listen();
 }
 
 describe("asking a running agent", () => {
   beforeAll(async () => {
     machine = new FakeMachine();
-    await startAgent();
+    ({ agent, control } = await startAgent(machine));
     machine.say({ kind: "event", event: EVENT });
   });
   afterAll(() => {

@@ -5,14 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
-import { controlAnswers } from "../../src/agent/agent-requests.ts";
 import { loadConfig } from "../../src/agent/config.ts";
-import { ControlServer } from "../../src/agent/control-server.ts";
+import type { ControlServer } from "../../src/agent/control-server.ts";
 import { decodeToken } from "../../src/agent/join-token.ts";
-import { Metrics } from "../../src/agent/metrics.ts";
-import { runCli } from "../../src/cli/run-cli.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 import { FakeMachine, KEY, STATUS } from "../agent/fake-machine.ts";
+import { type Ran, runWords, startAgent } from "./cli-bench.ts";
 
 const FILE = `name: lab\nsecret: ${KEY}\nrange: 10.9.0.0/16\nbootstrap: [seed.example:9]\nstate_dir: /x\n`;
 const REFLEXIVE = ["203.0.113.7:7117"];
@@ -23,39 +21,8 @@ let machine = new FakeMachine();
 let agent: Agent;
 let control: ControlServer;
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function weft(words: readonly string[], given: Partial<Terminal> = {}): Promise<Ran> {
-  const said = { out: "", err: "" };
-  const terminal: Terminal = {
-    out: (text) => {
-      said.out += text;
-    },
-    err: (text) => {
-      said.err += text;
-    },
-    readLine: () => Promise.resolve(""),
-    inIsTty: false,
-    outIsTty: false,
-    errIsTty: false,
-    columns: 100,
-    uid: 1_000,
-    hostname: "other",
-    cwd: folder,
-    interrupted: new AbortController().signal,
-    ...given,
-    env: { HOME: folder, WEFT_CONFIG_DIR: join(folder, "etc"), ...given.env },
-  };
-  const code = await runCli(words, terminal);
-  return {
-    code,
-    out: said.out.replaceAll(folder, "DIR"),
-    err: said.err.replaceAll(folder, "DIR"),
-  };
+function weft(words: readonly string[], given: Partial<Terminal> = {}): Promise<Ran> {
+  return runWords(words, folder, { hostname: "other", ...given });
 }
 
 /** At the first machine. */
@@ -79,18 +46,7 @@ beforeAll(async () => {
   };
   mkdirSync(join(machine.folder, "etc"));
   writeFileSync(join(machine.folder, "etc/lab.yaml"), FILE, { mode: 0o600 });
-  agent = machine.agent();
-  await agent.start();
-  agent.run();
-  const metrics = new Metrics({
-    counters: () => agent.counters(),
-    status: () => agent.status(),
-    totals: () => agent.traffic.totals,
-    journal: agent.journal,
-  });
-  const socket = join(machine.folder, "run/lab.sock");
-  control = new ControlServer(socket, controlAnswers(agent, "9.9.9", metrics));
-  await control.listen();
+  ({ agent, control } = await startAgent(machine));
 });
 afterAll(() => {
   control.close();
