@@ -13,10 +13,11 @@ import {
   macToBytes,
 } from "../src/base/net.ts";
 import type { Millis } from "../src/base/time.ts";
+import { emitIpv4, PROTOCOL_ICMP, parseIpv4 } from "../src/frame/ipv4.ts";
 
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_ARP = 0x0806;
-const PROTOCOL_ICMP = 1;
+const TTL = 64;
 const ECHO_REQUEST = 8;
 const ECHO_REPLY = 0;
 /** As Linux: an unanswered ARP request is repeated each second, three in all. */
@@ -91,17 +92,15 @@ export class Stack {
     this.#unresolved.delete(ip);
   }
 
-  #receiveIp(mac: Mac, packet: Uint8Array): void {
-    const reader = new ByteReader(packet);
-    reader.skip(9);
-    const protocol = reader.u8();
-    reader.skip(2);
-    const source = ipFromBytes(reader.bytes(4));
-    const target = ipFromBytes(reader.bytes(4));
+  #receiveIp(mac: Mac, bytes: Uint8Array): void {
+    const packet = parseIpv4(bytes);
+    if (!packet.ok || packet.value.protocol !== PROTOCOL_ICMP) return;
+    const { source, destination, payload } = packet.value;
+    const reader = new ByteReader(payload);
     const type = reader.u8();
     reader.skip(3);
     const number = reader.u32();
-    if (!reader.ok || protocol !== PROTOCOL_ICMP || target !== this.#ip) return;
+    if (!reader.ok || destination !== this.#ip) return;
     this.#neighbours.set(source, mac);
     if (type === ECHO_REQUEST) this.#sendIp(source, ECHO_REPLY, number);
     else if (type === ECHO_REPLY) this.#answered.add(number);
@@ -137,13 +136,10 @@ export class Stack {
     return this.#frame(mac, ETHERTYPE_ARP, body.bytes(target).bytes(ipToBytes(ip)).finish());
   }
 
-  #packet(target: Ip, type: number, number: number): Uint8Array {
-    const header = new ByteWriter().u8(0x45).u8(0).u16be(28).u32be(0).u8(64).u8(PROTOCOL_ICMP);
-    header
-      .u16be(0)
-      .bytes(ipToBytes(this.#ip ?? "0.0.0.0"))
-      .bytes(ipToBytes(target));
-    return header.u8(type).u8(0).u16be(0).u32(number).finish();
+  #packet(destination: Ip, type: number, number: number): Uint8Array {
+    const payload = new ByteWriter().u8(type).u8(0).u16be(0).u32(number).finish();
+    const source = this.#ip ?? "0.0.0.0";
+    return emitIpv4({ source, destination, protocol: PROTOCOL_ICMP, ttl: TTL, payload });
   }
 
   #frame(to: Mac, type: number, body: Uint8Array): Uint8Array {
