@@ -43,6 +43,8 @@ const TRIXIE: Base = {
   hasOurNode: false,
 };
 export const TRIXIE_IMAGE = "debian:trixie";
+/** As podman lists them: the name that `#provide` gives, at home. */
+const BASES = "localhost/weft-base";
 const NOT_IMPORTED = "--exclude=./var/cache/apt --exclude=./var/lib/apt/lists";
 /** Names that Dockerfile and compose file ask for. */
 const NODE_IMAGES = ["node:22-bookworm-slim", "node:22-bookworm"];
@@ -144,11 +146,15 @@ export class Podman {
     for (const name of names) await this.run(["tag", image, name]);
   }
 
-  /** Of other Nodes and other Debians: what is kept does not grow. */
+  /**
+   * Of other Nodes and other Debians: what is kept does not grow. podman lists an image under all of its
+   * names, also those that the other base of this run was just given.
+   */
   async #forgetBases(): Promise<void> {
-    const kept = [NODE_IMAGE, TRIXIE].map((base) => `localhost/weft-base:${keyOf(base)}`);
+    const kept = [NODE_IMAGE, TRIXIE].map((base) => `${BASES}:${keyOf(base)}`);
     const listed = await this.run(["images", "--format", "{{.Repository}}:{{.Tag}}", "weft-base"]);
-    const old = listed.split("\n").filter((name) => name !== "" && !kept.includes(name));
+    const bases = listed.split("\n").filter((name) => name.startsWith(`${BASES}:`));
+    const old = bases.filter((name) => !kept.includes(name));
     if (old.length > 0) await this.finish(["rmi", "--force", ...old]);
   }
 
