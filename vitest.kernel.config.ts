@@ -1,15 +1,64 @@
-import { defineConfig } from "vitest/config";
+import { existsSync } from "node:fs";
+import { configDefaults, defineConfig } from "vitest/config";
 
-/** Real agents on a real kernel: one file at a time, so that they do not take each other's processor. */
+/**
+ * Real agents on a real kernel, in two lanes: first the files that wait for most of their time, a few
+ * at once, then those of ALONE, one by one. Every name that a lab gives carries its process's number,
+ * so files do not meet; what the machine has only once is waited for (test/netns/turn.ts).
+ */
+const ALL = "test/netns/**/*.test.ts";
+
+/**
+ * They keep both processors busy by themselves, or the subject is how long nothing arrived, or that
+ * nothing at all was lost.
+ */
+const ALONE = [
+  "js-stall",
+  "nat-aggressive",
+  "nat-burnt-port",
+  "nat-pairs",
+  "nat-staying",
+  "swarm-hundreds",
+  "twelve-sites",
+].map((name) => `test/netns/${name}.test.ts`);
+for (const file of ALONE) {
+  if (!existsSync(new URL(file, import.meta.url))) throw new Error(`ALONE: there is no ${file}`);
+}
+
+/** A file uses a fifth of a processor on the average: four of them leave half of two processors free. */
+const AT_ONCE = 4;
+
+const COMMON = {
+  testTimeout: 180_000,
+  hookTimeout: 120_000,
+  // the pairs of nat-pairs wait for each other by a gate of their own
+  maxConcurrency: 16,
+  pool: "forks",
+} as const;
+
 export default defineConfig({
   test: {
-    include: ["test/netns/**/*.test.ts"],
     globalSetup: ["test/netns/nothing-left.ts"],
-    testTimeout: 180_000,
-    // the pairs of nat-pairs wait for each other by a gate of their own
-    maxConcurrency: 16,
-    hookTimeout: 120_000,
-    pool: "forks",
-    fileParallelism: false,
+    projects: [
+      {
+        test: {
+          ...COMMON,
+          name: "sharing",
+          include: [ALL],
+          exclude: [...configDefaults.exclude, ...ALONE],
+          maxWorkers: AT_ONCE,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...COMMON,
+          name: "alone",
+          include: ALONE,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
   },
 });

@@ -28,7 +28,7 @@ const ALLOWED = ["--cap-add", "NET_ADMIN", "--device", "/dev/net/tun"];
 
 describeWhere(
   "containers",
-  [...kernelNeeds(...CONTAINER_TOOLS), requirePodman(), requireDebian()],
+  [...kernelNeeds(...CONTAINER_TOOLS), await requirePodman(), requireDebian()],
   () => {
     let lab: Lab;
     let podman: Podman;
@@ -37,7 +37,7 @@ describeWhere(
 
     beforeAll(async () => {
       lab = await Lab.create(`containers-${process.env["WEFT_KERNEL_RUN"] ?? "alone"}`);
-      podman = new Podman(lab);
+      podman = await Podman.create(lab);
       const packing = ["scripts/pack.mjs", "--no-deb", "--arch", process.arch];
       await finished(
         "the package",

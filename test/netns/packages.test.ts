@@ -57,7 +57,7 @@ const WAYS: readonly Way[] = [
 
 describeWhere(
   "packages",
-  [...kernelNeeds(...CONTAINER_TOOLS, "dpkg-deb"), requirePodman(), requireDebian()],
+  [...kernelNeeds(...CONTAINER_TOOLS, "dpkg-deb"), await requirePodman(), requireDebian()],
   () => {
     let lab: Lab;
     let podman: Podman;
@@ -65,7 +65,7 @@ describeWhere(
 
     beforeAll(async () => {
       lab = await Lab.create(`packages-${process.env["WEFT_KERNEL_RUN"] ?? "alone"}`);
-      podman = new Podman(lab);
+      podman = await Podman.create(lab);
       const packing = [process.execPath, "scripts/pack.mjs", "--arch", process.arch];
       const packed = await finish(packing, { timeoutMs: PREPARE_MS });
       expect(packed.status, packed.stderr).toBe(0);

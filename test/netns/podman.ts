@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import type { Lab } from "../../lab/lab.ts";
 import { type Finished, finish, type RunOptions, run } from "../../lab/shell.ts";
 import type { Reason } from "../support/requires.ts";
+import { Turn } from "./turn.ts";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CACHE = join(ROOT, ".cache", "containers");
@@ -64,11 +65,13 @@ export const PREPARE_MS = 20 * MINUTE_MS;
 const LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
 
 /** podman makes its storage and looks at what the kernel has. */
-export function requirePodman(): Reason {
+export async function requirePodman(): Promise<Reason> {
+  const turn = await Turn.take(CACHE, PREPARE_MS);
   const { status, stderr } = spawnSync("podman", [...MANNER, "info"], {
     encoding: "utf8",
     timeout: MINUTE_MS,
   });
+  await turn.give();
   const why = stderr?.trim().split("\n").at(-1) ?? "";
   return status === 0 ? undefined : `needs a podman that runs here (${why.slice(0, 120)})`;
 }
@@ -84,9 +87,16 @@ export function requireDebian(): Reason {
 export class Podman {
   readonly #words: readonly string[];
   readonly #lab: Lab;
+  readonly #turn: Turn;
 
-  constructor(lab: Lab) {
+  /** Of one checkout there is one at a time: its images, its networks and build/packages are shared. */
+  static async create(lab: Lab): Promise<Podman> {
+    return new Podman(lab, await Turn.take(CACHE, PREPARE_MS));
+  }
+
+  private constructor(lab: Lab, turn: Turn) {
     this.#lab = lab;
+    this.#turn = turn;
     for (const folder of [STATE, NETWORKS]) mkdirSync(folder, { recursive: true });
     this.#words = ["nsenter", `--net=/run/netns/${lab.internet}`, "podman", ...MANNER];
   }
@@ -187,6 +197,7 @@ export class Podman {
     await this.finish(["image", "prune", "--force"]);
     await finish(["umount", "--lazy", join(STORAGE, "overlay")]);
     for (const folder of [STATE, NETWORKS]) rmSync(folder, { recursive: true, force: true });
+    await this.#turn.give();
   }
 }
 
