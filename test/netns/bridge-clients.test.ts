@@ -2,11 +2,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { eventually, type Running } from "../../lab/shell.ts";
-import { describeWhere, requireCommand } from "../support/requires.ts";
+import { describeWhere } from "../support/requires.ts";
 import { addBridgedSite, addGuest, BRIDGE, type Guest, ringed } from "./bridged.ts";
 import { Capture } from "./capture.ts";
 import { Cluster, figure, kernelNeeds } from "./cluster.ts";
-import { clientsHere, startDhcpClient } from "./dhcp-clients.ts";
+import { clientsHere, secondsToAck, startDhcpClient } from "./dhcp-clients.ts";
 
 const TITLE = "real DHCP clients behind a bridge";
 /** The shortest lease there is: a renewal every 10 s (udhcpc waits 15 s at least). */
@@ -17,8 +17,6 @@ const DEVICE = "eth0";
 const SERVER = "10.86.0.1";
 /** Of another network: nobody may use it here. */
 const FOREIGN = "192.168.44.44";
-const STORM_SECONDS = 60;
-const STORM_PER_SECOND = 50;
 
 const here = clientsHere(TITLE);
 
@@ -46,7 +44,7 @@ describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
   it.for(here)("$name is bound within 10 s", { timeout: 60_000 }, async ({ name }) => {
     startClient(name);
     addresses.set(name, await guest(name).bound());
-    const seconds = await secondsToAck(name);
+    const seconds = await secondsToAck(capture, await guest(name).mac());
     figure(`${name} behind a bridge: ACK ${seconds.toFixed(2)} s after its first question`);
     expect(seconds).toBeLessThanOrEqual(BOUND_SECONDS);
   });
@@ -101,35 +99,6 @@ describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
     await eventually("nobody holds it", async () => !(await isHeld()), 20_000, 500);
   });
 
-  const noPerfdhcp = requireCommand("perfdhcp");
-  if (noPerfdhcp !== undefined) console.log(`skipped: ${TITLE}: the storm: ${noPerfdhcp}`);
-  it.skipIf(noPerfdhcp !== undefined)(
-    // it plays a relay agent, whom weft does not answer: this is about the others
-    `perfdhcp at ${STORM_PER_SECOND}/s for a minute harms nobody`,
-    { timeout: 180_000 },
-    async () => {
-      const { site } = await addGuest(cluster, cluster.agent("a").site, "storm");
-      await site.run(["ip", "addr", "add", "10.86.250.1/16", "dev", DEVICE]);
-      const clients = ["-R", "500", "-p", `${STORM_SECONDS}`, "-r", `${STORM_PER_SECOND}`];
-      const storm = site.start(["perfdhcp", "-4", "-B", "-l", DEVICE, ...clients, "all"]);
-      await storm.exited;
-      figure(
-        `perfdhcp: ${storm.output
-          .split("\n")
-          .filter((line) => /^sent|received|drops/.test(line))
-          .slice(0, 3)
-          .join(", ")}`,
-      );
-      for (const { name } of here) {
-        expect(await guest(name).address(), name).toBe(addresses.get(name));
-      }
-      expect((await cluster.agent("a").status())?.state).toBe("online");
-      const other = await addGuest(cluster, cluster.agent("a").site, "after");
-      other.startDhcp();
-      await other.bound();
-    },
-  );
-
   it("nobody ever declined an address", async () => {
     expect(await capture.read("dhcp.option.dhcp == 4", ["dhcp.hw.mac_addr"])).toEqual([]);
   });
@@ -144,14 +113,6 @@ describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
     const found = guests.get(name);
     if (found === undefined) throw new Error(`no guest ${name}`);
     return found;
-  }
-
-  /** From its first DISCOVER or REQUEST to its first ACK. */
-  async function secondsToAck(name: string): Promise<number> {
-    const own = `dhcp.hw.mac_addr == ${await guest(name).mac()}`;
-    const [first] = await capture.read(own, ["frame.time_epoch"]);
-    const [ack] = await capture.read(`${own} && dhcp.option.dhcp == 5`, ["frame.time_epoch"]);
-    return Number(ack?.[0]) - Number(first?.[0]);
   }
 
   /** Addresses acknowledged to a unicast renewal (RFC 2131, 4.3.6), by unicast. */

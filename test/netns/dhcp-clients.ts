@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Site } from "../../lab/lab.ts";
 import type { Running } from "../../lab/shell.ts";
 import { type Reason, requireCommand, requireFile } from "../support/requires.ts";
+import type { Capture } from "./capture.ts";
 
 const NETWORKD = "/lib/systemd/systemd-networkd";
 
@@ -93,4 +94,12 @@ export function startDhcpClient(client: DhcpClient, site: Site, device: string):
   const script = join(site.folder, "dhcp-script");
   writeFileSync(script, scriptText(device), { mode: 0o755 });
   return site.start(client.argv(device, site.folder, script));
+}
+
+/** From its first DISCOVER or REQUEST to its first ACK. */
+export async function secondsToAck(capture: Capture, mac: string): Promise<number> {
+  const own = `dhcp.hw.mac_addr == ${mac}`;
+  const [first] = await capture.read(own, ["frame.time_epoch"]);
+  const [ack] = await capture.read(`${own} && dhcp.option.dhcp == 5`, ["frame.time_epoch"]);
+  return Number(ack?.[0]) - Number(first?.[0]);
 }
