@@ -29,9 +29,14 @@ const serviceSchema = z.strictObject({
   depends_on: z.array(z.string()).default([]),
 });
 
+/** Addresses that the network itself gives; podman and Docker choose them where none are named. */
+const networkSchema = z.strictObject({
+  ipam: z.strictObject({ config: z.tuple([z.strictObject({ subnet: z.string() })]) }).optional(),
+});
+
 const fileSchema = z.strictObject({
   services: z.record(z.string(), serviceSchema),
-  networks: z.record(z.string(), z.strictObject({})).default({}),
+  networks: z.record(z.string(), networkSchema).default({}),
   volumes: z.record(z.string(), z.strictObject({})).default({}),
   secrets: z.record(z.string(), z.strictObject({ file: z.string() })).default({}),
 });
@@ -55,8 +60,10 @@ export class Compose {
   }
 
   async up(): Promise<void> {
-    for (const network of Object.keys(this.#file.networks))
-      await this.#podman.run(["network", "create", network]);
+    for (const [network, { ipam }] of Object.entries(this.#file.networks)) {
+      const subnets = (ipam?.config ?? []).flatMap(({ subnet }) => ["--subnet", subnet]);
+      await this.#podman.run(["network", "create", ...subnets, network]);
+    }
     for (const volume of Object.keys(this.#file.volumes))
       await this.#podman.run(["volume", "create", volume]);
     for (const name of this.#inOrder()) await this.#podman.start(this.argumentsOf(name));

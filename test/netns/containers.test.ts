@@ -1,9 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { Lab } from "../../lab/lab.ts";
-import { eventually, finish } from "../../lab/shell.ts";
+import { eventually } from "../../lab/shell.ts";
 import { generateNetworkKey } from "../../src/agent/network-key.ts";
 import { describeWhere } from "../support/requires.ts";
 import { figure, kernelNeeds, secondsSince } from "./cluster.ts";
@@ -17,6 +17,7 @@ import {
   requireDebian,
   requirePodman,
 } from "./podman.ts";
+import { buildImage, writeSecret } from "./weft-image.ts";
 
 const TEST_MS = 120_000;
 /** CAP_NET_ADMIN is bit 12 of capabilities(7). */
@@ -38,17 +39,8 @@ describeWhere(
     beforeAll(async () => {
       lab = await Lab.create(`containers-${process.env["WEFT_KERNEL_RUN"] ?? "alone"}`);
       podman = await Podman.create(lab);
-      const packing = ["scripts/pack.mjs", "--no-deb", "--arch", process.arch];
-      await finished(
-        "the package",
-        finish([process.execPath, ...packing], { timeoutMs: PREPARE_MS }),
-      );
-      await podman.prepare();
-      await podman.provideNode();
-      const started = performance.now();
-      await podman.build(join(ROOT, "docker/Dockerfile"), "weft");
-      figure(`containers: the image was built in ${secondsSince(started)}`);
-      writeFileSync(join(lab.folder, "secret"), `${generateNetworkKey()}\n`, { mode: 0o644 });
+      await buildImage(podman);
+      writeSecret(lab);
       compose = new Compose(podman, join(ROOT, "docker/compose.yml"), lab.folder);
     }, PREPARE_MS);
     afterAll(async () => {
@@ -233,9 +225,4 @@ const HEALTH = "{{.State.Health.Status}}";
 
 function said(site: string): string {
   return `this is site ${site}\n`;
-}
-
-async function finished(what: string, ran: ReturnType<typeof finish>): Promise<void> {
-  const { status, stdout, stderr } = await ran;
-  if (status !== 0) throw new Error(`${what}: ${stdout}${stderr}`);
 }

@@ -31,10 +31,10 @@ interface Base {
   readonly hasOurNode: boolean;
 }
 
-/** curl is in node:22-bookworm, iproute2 is what the image would fetch itself. */
+/** curl is in node:22-bookworm, iproute2 and udhcpc are what the image would fetch itself. */
 const NODE_IMAGE: Base = {
   release: "bookworm",
-  packages: "ca-certificates,curl,iproute2,iputils-ping",
+  packages: "ca-certificates,curl,iproute2,iputils-ping,udhcpc",
   hasOurNode: true,
 };
 /** A machine that Debian's package is installed on, with Debian's own Node. */
