@@ -25,8 +25,8 @@ for (const file of ALONE) {
   if (!existsSync(new URL(file, import.meta.url))) throw new Error(`ALONE: there is no ${file}`);
 }
 
-/** A file uses a fifth of a processor on the average: four of them leave half of two processors free. */
-const AT_ONCE = 4;
+/** A file uses a sixth of a processor on the average: five of them leave half of two processors free. */
+const AT_ONCE = 5;
 
 const COMMON = {
   testTimeout: 180_000,
