@@ -1,10 +1,11 @@
 #!/bin/sh
-# `npm run test:nodes`: unit and addon tests with every Node that weft supports, and the addon's tests on
-# arm64 under qemu. The Nodes come from npm into .cache/nodes. Arguments: 20 22 24 arm64 (all of them).
+# `npm run test:nodes`: unit and addon tests with every Node that weft supports and with Debian 13's own,
+# which shares the system's OpenSSL, and the addon's tests on arm64 under qemu. The Nodes come from npm, that
+# Debian from its mirror, into .cache/nodes. Arguments: 20 22 24 debian13 arm64 (all of them).
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
-[ $# -gt 0 ] || set -- 20 22 24 arm64
+[ $# -gt 0 ] || set -- 20 22 24 debian13 arm64
 failed=
 
 # what npm calls this machine's processor
@@ -25,6 +26,31 @@ run_here() {
   node=$root/.cache/nodes/$1/node_modules/node-linux-$arch/bin/node
   echo "== $("$node" --version)"
   PATH=$(dirname "$node"):$PATH "$node" node_modules/vitest/vitest.mjs run
+}
+
+# The checkout is seen at its own place, in a Debian that nothing else is in; the mounts end with the run.
+run_debian13() {
+  if [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then
+    echo "skipped: debian13: needs root and debootstrap"
+    return 0
+  fi
+  debian=$root/.cache/nodes/debian13
+  if [ ! -x "$debian/usr/bin/node" ]; then
+    rm -rf "$debian" "$debian.new"
+    debootstrap --variant=minbase --include=nodejs,python3,iproute2,iputils-ping,git trixie "$debian.new" >/dev/null &&
+      mv "$debian.new" "$debian" || return 1
+  fi
+  # shellcheck disable=SC2016
+  unshare --mount --propagation private sh -euc '
+    for folder in dev proc sys; do mount --rbind "/$folder" "$1/$folder"; done
+    mkdir -p "$1/$2"
+    mount --bind "$2" "$1/$2"
+    exec chroot "$1" sh -euc '\''
+      cd "$1"
+      echo "== Debian $(cat /etc/debian_version): $(node --version) with OpenSSL $(node -p process.versions.openssl)"
+      exec node node_modules/vitest/vitest.mjs run
+    '\'' sh "$2"
+  ' sh "$debian" "$root"
 }
 
 # Threads, because the kernel does not start programs of another processor. Those tests are left out
@@ -62,9 +88,10 @@ run_arm64() {
 for what in "$@"; do
   case $what in
     20 | 22 | 24) run_here "$what" || failed="$failed $what" ;;
+    debian13) run_debian13 || failed="$failed debian13" ;;
     arm64) run_arm64 || failed="$failed arm64" ;;
     *)
-      echo "usage: npm run test:nodes -- 20 22 24 arm64" >&2
+      echo "usage: npm run test:nodes -- 20 22 24 debian13 arm64" >&2
       exit 2
       ;;
   esac
