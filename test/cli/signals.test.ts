@@ -61,7 +61,7 @@ describeWhere("signals of a foreground agent", reasons, () => {
         log += chunk.toString();
         if (log.includes("agent started")) child.kill(signal);
       });
-      const limit = setTimeout(() => child.kill("SIGKILL"), 15_000);
+      const limit = setTimeout(() => child.kill("SIGKILL"), 60_000);
       child.on("exit", (code) => {
         clearTimeout(limit);
         resolve(code);
