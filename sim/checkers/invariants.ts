@@ -1,6 +1,7 @@
 /**
  * What must hold of a quiet cluster. Each checker returns what is wrong, in words; an empty list is
- * a pass. The safety ones (`checkLeases`, `checkRights`, `checkBounds`) hold at every moment, the others after healing.
+ * a pass. The safety ones (`checkLeases`, `checkRights`,
+ * `checkBounds`) hold at every moment, the others after healing.
  */
 import { ENGINE_LIMITS } from "../../src/base/engine.ts";
 import type { Host } from "../host.ts";
@@ -71,6 +72,25 @@ export function checkRights(hosts: readonly Host[]): string[] {
     if (lease?.ip !== ip) return [`${host.name} uses ${ip} without a lease`];
     return lease.expiresInSeconds === 0 ? [`${host.name} uses ${ip} past its lease`] : [];
   });
+}
+
+/**
+ * Every link is known at both ends. One that its peer gave up while this end was suspended or cut off
+ * takes a few probes to be noticed; until then frames go nowhere.
+ */
+export function checkMutual(hosts: readonly Host[]): string[] {
+  const linked = new Map(
+    hosts.flatMap((host) => {
+      const status = host.status();
+      const peers = new Set(status?.peers.map(({ address }) => address));
+      return status === undefined ? [] : [[status.address, { host, peers }] as const];
+    }),
+  );
+  return [...linked].flatMap(([address, { host, peers }]) =>
+    [...peers]
+      .filter((peer) => linked.get(peer)?.peers.has(address) !== true)
+      .map((peer) => `${host.name} has a link to ${peer.slice(0, 8)} that ends there`),
+  );
 }
 
 /** Tables stay within their bounds. */

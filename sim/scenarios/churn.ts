@@ -9,6 +9,7 @@ import type { Millis } from "../../src/base/time.ts";
 import {
   checkBounds,
   checkLeases,
+  checkMutual,
   checkOnline,
   checkRights,
   checkRing,
@@ -165,6 +166,7 @@ function heal(cluster: Cluster): string[] {
   const end = cluster.world.now + HEAL_LIMIT_MS;
   const wrong = () => [
     ...checkRing(cluster.up),
+    ...checkMutual(cluster.up),
     ...checkOnline(cluster.up),
     ...checkBounds(cluster.up),
   ];

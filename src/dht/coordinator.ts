@@ -30,10 +30,11 @@ import type { Sync } from "./sync.ts";
 
 /** Leases of a big site and its resolver at once; past this the answer is `unavailable` at once. */
 const MAX_PENDING = 1_024;
-/** The first repeats come fast: mostly it was one lost message or a replica that just synced. */
-const FAST_RETRIES = 4;
-const FAST_RETRY_MS = 250;
-const SLOW_RETRY_MS = 500;
+/**
+ * The first repeat comes fast: mostly it was one lost message or a replica that just synced. Later ones
+ * leave a slow or shaken overlay the time to answer: each costs a message to and from five replicas.
+ */
+const RETRY_MS: readonly Millis[] = [250, 500, 750, 1_000];
 /** After this nothing was learned, and the owner must hear so. */
 const OVERALL_MS = 3_000;
 /** How long a quorum that disagrees waits for the rest of the set. */
@@ -177,7 +178,7 @@ export class Coordinator {
   }
 
   #ask(now: Millis, pending: Pending): void {
-    const wait = pending.tries < FAST_RETRIES ? FAST_RETRY_MS : SLOW_RETRY_MS;
+    const wait = RETRY_MS[Math.min(pending.tries, RETRY_MS.length - 1)] ?? OVERALL_MS;
     pending.retryAt = Math.min(now + wait, pending.startedAt + OVERALL_MS);
     pending.tries++;
     const { self, sync, send } = this.#options;

@@ -18,8 +18,12 @@ import { type Held, isSameSigner, remainingSeconds, type Store } from "./store.t
 
 /** Ring neighbours a side, as in RingView. */
 const SIDES = 4;
-/** A page that got lost is asked for again; a dead peer leaves the view and is not asked. */
+/**
+ * A page that got lost is asked for again, doubled each time up to the last one: a slow peer is still
+ * sending the one before. A dead peer leaves the view and is not asked.
+ */
 const ASK_AGAIN_MS = 500;
+const ASK_AGAIN_LAST_MS = 2_000;
 /** Comparing digests costs a few hundred bytes a peer: often enough to outlive two lost messages. */
 const REPAIR_MS = 30_000;
 /** Neighbours of a moment ago, who still hold the view that this node asked them by. */
@@ -60,7 +64,9 @@ export interface SyncOptions {
 /** One peer in the current round: the page we wait for, or done. */
 interface Pull {
   cursor: RingAddress;
-  askedAt: Millis;
+  /** When this page is asked for again, and how long it was waited for so far. */
+  againAt: Millis;
+  waitMs: Millis;
   done: boolean;
 }
 
@@ -235,7 +241,7 @@ export class Sync {
     this.#pulls.clear();
     for (const peer of this.#members) {
       if (peer === this.#options.self) continue;
-      const pull: Pull = { cursor: 0n, askedAt: now, done: false };
+      const pull: Pull = { cursor: 0n, againAt: now, waitMs: 0, done: false };
       this.#pulls.set(peer, pull);
       this.#ask(now, peer, pull, 0n);
     }
@@ -243,11 +249,13 @@ export class Sync {
   }
 
   #ask(now: Millis, peer: RingAddress, pull: Pull, cursor: RingAddress): void {
+    const isRepeated = pull.waitMs > 0 && pull.cursor === cursor;
+    pull.waitMs = isRepeated ? Math.min(ASK_AGAIN_LAST_MS, 2 * pull.waitMs) : ASK_AGAIN_MS;
+    pull.againAt = now + pull.waitMs;
     pull.cursor = cursor;
-    pull.askedAt = now;
     const shared = cursor === 0n ? this.#sharedWith(now, this.#members, peer) : [];
     this.#send(now, peer, cursor, digestOf(shared));
-    this.#timers.setEarlier("ask", now + ASK_AGAIN_MS);
+    this.#timers.setEarlier("ask", pull.againAt);
   }
 
   #send(now: Millis, peer: RingAddress, key: RingAddress, digest: Uint8Array): void {
@@ -274,8 +282,8 @@ export class Sync {
   #askAgain(now: Millis): void {
     for (const [peer, pull] of this.#pulls) {
       if (pull.done) continue;
-      if (now >= pull.askedAt + ASK_AGAIN_MS) this.#ask(now, peer, pull, pull.cursor);
-      this.#timers.setEarlier("ask", pull.askedAt + ASK_AGAIN_MS);
+      if (now >= pull.againAt) this.#ask(now, peer, pull, pull.cursor);
+      this.#timers.setEarlier("ask", pull.againAt);
     }
   }
 
