@@ -69,6 +69,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
   return {
     networkName: config.name,
     networkKey: config.networkKey,
+    ...(config.authority === undefined ? {} : { authority: config.authority }),
     identitySeed: facts.seed,
     nodeName: config.nodeName,
     boot: facts.boot,

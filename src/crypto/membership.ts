@@ -24,6 +24,8 @@ import type { CryptoSuite } from "./suite.ts";
 export interface Member {
   readonly certificate: Certificate;
   readonly address: RingAddress;
+  /** The certificates above it, nearest first; the authority's own key has none. */
+  readonly issuers: readonly Certificate[];
 }
 
 /** Issues and judges certificates of one cluster. */
@@ -53,7 +55,7 @@ export class Membership {
       mayIssue: false,
     });
     const address = ringAddressOf(this.#suite, certificate.salt, publicKey);
-    return { certificate, address, bytes: emitCertificate(certificate) };
+    return { certificate, address, issuers: [], bytes: emitCertificate(certificate) };
   }
 
   /** Reasons: bad-certificate, foreign-network. */
@@ -69,7 +71,7 @@ export class Membership {
       hasValidSignature(this.#suite, certificate, bytes);
     if (!good) return dropped("bad-certificate");
     const address = ringAddressOf(this.#suite, certificate.salt, certificate.publicKey);
-    return parsed({ certificate, address });
+    return parsed({ certificate, address, issuers: [] });
   }
 
   /**

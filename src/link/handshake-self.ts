@@ -34,6 +34,9 @@ export interface PeerFacts {
   readonly publicKey: Uint8Array;
   readonly certificate: Uint8Array;
   readonly name: string;
+  readonly groups: readonly string[];
+  readonly serial: bigint;
+  readonly issuers: readonly Uint8Array[];
   readonly boot: bigint;
   readonly minorVersion: number;
   readonly capabilities: number;
@@ -148,13 +151,17 @@ export class HandshakeSelf {
     const { membership } = this.options;
     const member = membership.verifyPeer(certificate, remoteStatic, this.wallSeconds);
     if (!member.ok) return member;
+    const { publicKey, name, groups, serial } = member.value.certificate;
     return parsed({
       ...rest,
       certificate,
       observed,
       address: member.value.address,
-      publicKey: member.value.certificate.publicKey,
-      name: member.value.certificate.name,
+      publicKey,
+      name,
+      groups,
+      serial,
+      issuers: member.value.issuers.map((issuer) => issuer.publicKey),
       cipher: settleCipher(this.#ciphers, ciphers),
     });
   }

@@ -7,7 +7,7 @@ export function peerInfo(
   facts: HandshakeResult["facts"],
   initiatedHere: boolean,
 ): PeerInfo {
-  const { address, publicKey, certificate, name, boot } = facts;
+  const { address, publicKey, certificate, name, groups, serial, issuers, boot } = facts;
   const { minorVersion, capabilities, digest, candidates } = facts;
   return {
     link,
@@ -15,6 +15,9 @@ export function peerInfo(
     publicKey,
     certificate,
     name,
+    groups,
+    serial,
+    issuers,
     boot,
     minorVersion,
     capabilities,

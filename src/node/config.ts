@@ -15,6 +15,10 @@ export interface NodeConfig {
   readonly networkName: string;
   /** 32 bytes */
   readonly networkKey: Uint8Array;
+  /** 32 bytes, Ed25519: who signs members in; undefined = whoever has the network key is one. */
+  readonly authority?: Uint8Array;
+  /** This node's own certificate, in authority mode (crypto/certificate-chain.ts). */
+  readonly certificate?: Uint8Array;
   /** 32 bytes */
   readonly identitySeed: Uint8Array;
   /** 1..63 of [a-z0-9-] */

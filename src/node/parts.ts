@@ -35,7 +35,7 @@ export interface Parts {
 
 export function buildParts(config: NodeConfig, tools: Tools): Parts {
   const { suite, rng } = tools;
-  const keys = deriveClusterKeys(suite, config.networkKey);
+  const keys = deriveClusterKeys(suite, config.networkKey, config.authority);
   const identity = identityFromSeed(suite, config.identitySeed);
   const membership = new Membership(suite, keys);
   const own = membership.issueOwn(identity, config.nodeName);
