@@ -95,6 +95,8 @@ export type LinksInput =
   | { readonly kind: "upcall"; readonly upcall: Upcall }
   /** Wall clock, at start and hourly: for certificate dates alone. */
   | { readonly kind: "wall"; readonly wallSeconds: number }
+  /** Our own one was renewed, for the same key. */
+  | { readonly kind: "certificate"; readonly bytes: Uint8Array }
   /** Our own host candidates on the underlay. */
   | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
   /** How a STUN server sees this socket of ours: one more candidate. */

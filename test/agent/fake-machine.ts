@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import { Agent, type AgentTools, type EngineRequest } from "../../src/agent/agent.ts";
+import { Agent } from "../../src/agent/agent.ts";
+import type { AgentTools, EngineRequest } from "../../src/agent/agent-tools.ts";
 import type { SrvRecord } from "../../src/agent/bootstrap-names.ts";
 import { type Config, loadConfig } from "../../src/agent/config.ts";
 import type { WeftError } from "../../src/agent/errors.ts";
@@ -107,6 +108,7 @@ export const STATUS: NodeStatus = {
   records: { count: 7, bytes: 2_100 },
   uptimeMs: 65_000,
   security: "secret",
+  certificate: undefined,
 };
 
 export const EVENT: CoreEvent = {

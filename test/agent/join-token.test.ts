@@ -98,8 +98,8 @@ describe("the token of weft join", () => {
   });
 
   it("of another form names the version that is needed", () => {
-    expect(refusal("weft2.AAAA")).toBe(
-      "the token has form 2, this weft reads form 1: install the same version on both machines (here is the older one)",
+    expect(refusal("weft3.AAAA")).toBe(
+      "the token has form 3, this weft reads forms 1 and 2: install the same version on both machines (here is the older one)",
     );
     expect(refusal("weft0.AAAA")).toContain("(there is the older one)");
   });
