@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Site } from "../../lab/lab.ts";
 import { eventually, type Finished } from "../../lab/shell.ts";
+import { decodeToken, encodeToken } from "../../src/agent/join-token.ts";
+import { generateNetworkKey } from "../../src/agent/network-key.ts";
 import { describeWhere } from "../support/requires.ts";
 import { Cluster, figure, kernelNeeds, secondsSince } from "./cluster.ts";
 import { weft, weftAs } from "./weft-words.ts";
@@ -100,7 +102,32 @@ describeWhere(TITLE, kernelNeeds(), () => {
     expect(beyond.stderr).toMatch(/this member's certificate has no group root/);
   });
 
-  it("a token that is cut, of a lost issuer, or that nobody answers: one line each", async () => {
+  it("a token that ended, of another issuer or of another network: one line each", async () => {
+    const token = decodeToken(await invite(first, "gamma"));
+    const { grant } = token;
+    if (grant?.kind !== "invite") throw new Error("no invite in the token");
+    const words = { ended: { ends: 1_700_000_000 }, unknown: { number: "0".repeat(16) } };
+    const ended = encodeToken({ ...token, grant: { ...grant, ...words.ended } });
+    const unknown = encodeToken({ ...token, grant: { ...grant, ...words.unknown } });
+    const foreign = encodeToken({ ...token, secret: generateNetworkKey() });
+    const all = await Promise.all([
+      joinOnly(second, "late1", ended),
+      joinOnly(second, "late2", unknown),
+      joinOnly(second, "late3", foreign),
+    ]);
+    expect(all.map(({ status, stderr }) => `${status} ${stderr}`)).toEqual([
+      expect.stringMatching(
+        /^1 weft: the invite ended on 2023-11-14 22:13 UTC \(the clock here says .*\): ask for another one \(weft invite\)\n$/,
+      ),
+      "1 weft: the member that the token names made no such invite, or forgot it: ask for another one (weft invite)\n",
+      expect.stringMatching(/^6 weft: nobody of lab answered \(.*\): see that the member .*\n$/),
+    ]);
+    for (const name of ["late1", "late2", "late3"]) {
+      expect(existsSync(join(second.folder, name, "etc", "lab.yaml"))).toBe(false);
+    }
+  });
+
+  it("a token that is cut, and a file without a certificate: one line each", async () => {
     const cut = await joinOnly(second, "cut", used.slice(0, -9));
     expect(cut).toMatchObject({ status: 5, stdout: "" });
     expect(cut.stderr).toMatch(/^weft: the token is cut short: .*\n$/);
@@ -119,6 +146,19 @@ describeWhere(TITLE, kernelNeeds(), () => {
     expect(await membersAt(second)).toEqual(before);
     const late = await joinOnly(second, "late", used);
     expect(late.stderr).toContain("was used already");
+  });
+
+  it("another key for the second is signed by its issuer and counts from the next start", async () => {
+    const before = (await weft(second, ["keygen", "lab"])).stdout;
+    expect(await weft(second, ["keygen", "lab", "--rotate"])).toMatchObject({
+      status: 0,
+      stderr: "",
+    });
+    expect((await weft(second, ["keygen", "lab"])).stdout).not.toBe(before);
+    await weft(second, ["down"]);
+    expect(await weft(second, ["up", "lab"])).toMatchObject({ status: 0, stderr: "" });
+    expect((await weft(second, ["wait", "--nodes", "2"])).status).toBe(0);
+    expect((await membersAt(second)).map(({ name }) => name)).toEqual(["beta", "first"]);
   });
 
   it("weft sign makes a member from its public key alone; for another key it is refused", async () => {
