@@ -7,6 +7,7 @@
  *     <checksum, sealed-text.ts>
  */
 import { join } from "node:path";
+import { dateFaultOf } from "../crypto/authority-rules.ts";
 import { parseChain } from "../crypto/certificate-chain.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import { identityFromSeed } from "../crypto/identity.ts";
@@ -82,6 +83,12 @@ export function loadCertificate(
     "certificate-foreign",
     `${certificateFile(folder)} is not for this node's key, or not signed by the authority in the cluster file: join again (weft join)`,
   );
+}
+
+/** Whether peers would accept it now. */
+export function isInDate(bytes: Uint8Array, wallSeconds: number): boolean {
+  const chain = parseChain(bytes);
+  return chain.ok && dateFaultOf(chain.value, wallSeconds) === undefined;
 }
 
 /** undefined: it is not for this key, this network or this authority. Dates do not matter. */

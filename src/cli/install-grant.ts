@@ -1,6 +1,11 @@
 /** Puts the certificate that a token brings, or buys, into the state folder of this machine. */
 import { resolveBootstrap, systemResolver } from "../agent/bootstrap-names.ts";
-import { readCertificates, wearable, writeCertificates } from "../agent/certificate-file.ts";
+import {
+  isInDate,
+  readCertificates,
+  wearable,
+  writeCertificates,
+} from "../agent/certificate-file.ts";
 import type { Config } from "../agent/config.ts";
 import { WeftError } from "../agent/errors.ts";
 import { loadIdentity, prepareFolder } from "../agent/identity-file.ts";
@@ -32,8 +37,11 @@ export async function installGrant(
     refuseForeign(suite, config, seed, bytes);
     return writeCertificates(folder, [bytes]);
   }
-  const worn = readCertificates(folder).some((one) => wearable(suite, config, seed, one));
-  if (worn) {
+  const wallSeconds = Math.floor(Date.now() / 1_000);
+  const isMember = readCertificates(folder).some(
+    (one) => wearable(suite, config, seed, one) !== undefined && isInDate(one, wallSeconds),
+  );
+  if (isMember) {
     throw new WeftError(
       "already-joined",
       `this machine has a certificate of ${config.name} already: start it with \`weft up ${config.name}\``,

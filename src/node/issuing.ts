@@ -138,7 +138,7 @@ export class Issuing {
   }
 
   /** @param issuers linked members that may issue */
-  timeout(now: Millis, wallSeconds: number, issuers: readonly IssuingPeer[]): void {
+  timeout(now: Millis, wallSeconds: number, issuers: () => readonly IssuingPeer[]): void {
     for (const [id, pending] of this.#pending) {
       if (pending.until > now) break;
       this.#pending.delete(id);

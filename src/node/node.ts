@@ -198,7 +198,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     if (this.#phases.timeout(now)) this.#phaseChanged(now);
     if (this.#bootstrap.isDue(now)) this.#ask(now);
     this.#commands.timeout(now);
-    this.#parts.issuing?.timeout(now, this.#clock.at(now), issuersOf(this.#parts));
+    this.#parts.issuing?.timeout(now, this.#clock.at(now), () => issuersOf(this.#parts));
   }
 
   /** Everything that one input set off, until the node is quiet again. */

@@ -58,11 +58,15 @@ export class Renewal {
   }
 
   /** Whom to ask now; undefined when nothing is due or everybody was asked. */
-  due(now: Millis, wallSeconds: number, linked: readonly IssuingPeer[]): IssuingPeer | undefined {
+  due(
+    now: Millis,
+    wallSeconds: number,
+    linked: () => readonly IssuingPeer[],
+  ): IssuingPeer | undefined {
     if (now < this.#nextAt) return undefined;
     const left = this.#end - wallSeconds;
     if (this.#end === 0 || left > this.#renewBefore) return this.#rest(now, left);
-    const all = [...this.issuers(), ...linked].slice(0, MAX_ASKED);
+    const all = [...this.issuers(), ...linked()].slice(0, MAX_ASKED);
     const next = all.find(({ publicKey }) => !this.#asked.has(toHex(publicKey)));
     if (next === undefined) return this.#rest(now, left);
     this.#asked.add(toHex(next.publicKey));

@@ -241,6 +241,7 @@ export class FakeMachine {
     tapFramesOut: 10,
     relayedDatagrams: 11,
   };
+  wallMs = Date.UTC(2026, 0, 2);
   addresses: HostAddress[] = [{ interface: "eth0", ip: "192.168.1.5", prefix: 24 }];
   names: Readonly<Record<string, readonly string[]>> = {};
   readonly lan: LanSocketOptions[] = [];
@@ -295,7 +296,7 @@ export class FakeMachine {
       hasAes: true,
       hasIpv6: false,
       now: () => performance.now(),
-      wallMs: () => Date.UTC(2026, 0, 2),
+      wallMs: () => this.wallMs,
       drawBoot: () => 7n,
       openEngine: (request) => this.#open(request),
       createNode: (config) => {

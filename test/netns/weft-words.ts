@@ -16,11 +16,35 @@ export function weftAs(
   input = "",
 ): Promise<Finished> {
   const folder = name === site.name ? site.folder : join(site.folder, name);
-  const env = {
+  return run(site, { folder, name, input }, words);
+}
+
+/** With more variables, which the agent that it starts has too. */
+export function weftWith(
+  site: Site,
+  env: Readonly<Record<string, string>>,
+  words: readonly string[],
+): Promise<Finished> {
+  return run(site, { folder: site.folder, name: site.name, input: "", env }, words);
+}
+
+interface Machine {
+  readonly folder: string;
+  readonly name: string;
+  readonly input: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+function run(
+  site: Site,
+  { folder, name, input, env = {} }: Machine,
+  words: readonly string[],
+): Promise<Finished> {
+  const places = {
     WEFT_CONFIG_DIR: join(folder, "etc"),
     WEFT_STATE_DIR: join(folder, "state"),
     WEFT_RUN_DIR: join(folder, "run"),
     WEFT_NODE: name,
   };
-  return site.finish([process.execPath, CLI, ...words], { env, input });
+  return site.finish([process.execPath, CLI, ...words], { env: { ...places, ...env }, input });
 }

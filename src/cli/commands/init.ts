@@ -1,8 +1,8 @@
 /** `weft init NAME`: writes a cluster file with a fresh network key and says what to type next. */
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { authorityFile, drawAuthoritySeed, emitAuthority } from "../../agent/authority-file.ts";
 import { authorityKeyText } from "../../agent/authority-key.ts";
-import { writeCertificates } from "../../agent/certificate-file.ts";
+import { readCertificates, writeCertificates } from "../../agent/certificate-file.ts";
 import { loadConfig } from "../../agent/config.ts";
 import { fileSchema, KEYS } from "../../agent/config-schema.ts";
 import { WeftError } from "../../agent/errors.ts";
@@ -85,6 +85,7 @@ async function initAuthority(context: CommandContext, place: Place): Promise<0> 
   const keyFile = textArg(context, "authority-file");
   const keyPath =
     keyFile === undefined ? authorityFile(folders, place.network) : resolve(terminal.cwd, keyFile);
+  refuseMember(context, place.network);
   writeNewFile(keyPath, emitAuthority(seed));
   writeNewFile(place.file, clusterText(place, authority.publicKey));
   const config = loadConfig(configSources(terminal, args, { ...place, folders }));
@@ -97,6 +98,17 @@ async function initAuthority(context: CommandContext, place: Place): Promise<0> 
   const data = { network, file, authorityFile: keyPath, node: name };
   print(terminal, outputOptions(args), data, () => authoritySteps(place, keyPath, up));
   return 0;
+}
+
+/** This machine's certificate of a network of that name would be lost. */
+function refuseMember({ terminal, args }: CommandContext, network: string): void {
+  const { stateDir } = defaultFolders(terminal.env, terminal.uid);
+  const folder = join(args.stateDir ?? terminal.env["WEFT_STATE_DIR"] ?? stateDir, network);
+  if (readCertificates(folder).length === 0) return;
+  throw new WeftError(
+    "config-exists",
+    `${folder} holds a certificate of a network ${network}: choose another name, or another --state-dir`,
+  );
 }
 
 function authoritySteps({ network, file }: Place, keyPath: string, up: string): string {

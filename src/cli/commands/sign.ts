@@ -4,7 +4,7 @@ import { authorityFile, readAuthority } from "../../agent/authority-file.ts";
 import { parseAuthorityKey } from "../../agent/authority-key.ts";
 import { type Config, loadConfig } from "../../agent/config.ts";
 import { EXIT, WeftError } from "../../agent/errors.ts";
-import { decodeToken, encodeToken } from "../../agent/join-token.ts";
+import { decodeToken, encodeToken, MAX_TOKEN_CHARS } from "../../agent/join-token.ts";
 import { equalBytes, fromHex, toHex } from "../../base/bytes.ts";
 import { type Certificate, isValidName } from "../../crypto/certificate.ts";
 import { parseChain } from "../../crypto/certificate-chain.ts";
@@ -30,13 +30,14 @@ interface Subject {
 }
 
 export const signCommand: Command = {
-  name: "sign <key> [network]",
+  name: "sign [key] [network]",
   describe: "sign a machine in with the authority's key; prints what to type there",
   options: (yargs) =>
     addDaysOption(addGroupOptions(yargs))
       .positional("key", {
         type: "string",
-        describe: "its public key (`weft keygen` there), or the token it was signed in with before",
+        describe:
+          "its public key (`weft keygen` there), or as - the line it joined with before, from standard input",
       })
       .option("name", { type: "string", describe: "its name in the network" })
       .option("may-issue", { type: "boolean", describe: "it may sign others in (`weft invite`)" })
@@ -56,7 +57,7 @@ export const signCommand: Command = {
         ? authorityFile(selection.folders, selection.network)
         : resolve(terminal.cwd, place);
     const authority = authorityOf(suite, config, keyFile);
-    const member = memberIn(context, subjectOf(textArg(context, "key") ?? ""));
+    const member = memberIn(context, subjectOf(await keyText(context)));
     const certificate = toHex(signMember(suite, authority, config, member));
     const secret = Buffer.from(config.networkKey).toString("base64");
     const grant = { kind: "certificate", certificate } as const;
@@ -100,6 +101,16 @@ function subjectOf(text: string): Subject {
   }
   const { certificate } = chain.value.leaf;
   return { publicKey: certificate.publicKey, before: certificate };
+}
+
+/** Arguments are seen by every user: a token, with the network key in it, is better read from a pipe. */
+async function keyText(context: CommandContext): Promise<string> {
+  const { terminal } = context;
+  const given = textArg(context, "key");
+  // yargs makes "-" an empty text.
+  if (given !== undefined && given !== "") return given;
+  if (terminal.inIsTty) terminal.err("paste the public key, or the line it joined with: ");
+  return (await terminal.readLine(MAX_TOKEN_CHARS)).trim();
 }
 
 /** What is not said anew is as it was. */
