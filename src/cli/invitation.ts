@@ -1,5 +1,6 @@
 /** The line that makes another machine a member: the cluster file and where this member is reached. */
 import type { AgentStatus } from "../agent/agent-status.ts";
+import { authorityKeyText } from "../agent/authority-key.ts";
 import { bootstrapText } from "../agent/bootstrap-entry.ts";
 import type { Config, ConfigSources } from "../agent/config.ts";
 import { KEY_NAMES, KEYS, MAX_BOOTSTRAP } from "../agent/config-schema.ts";
@@ -33,7 +34,7 @@ export function inviteTo(
   const own = ownPlaces(status);
   const bootstrap = [...new Set([...at, ...listed, ...own])].slice(0, MAX_BOOTSTRAP);
   const secret = Buffer.from(config.networkKey).toString("base64");
-  const values = { ...fileValues(sources), bootstrap };
+  const values = { ...fileValues(sources, config), bootstrap };
   const token = { name: config.name, secret, values };
   return {
     token: encodeToken(reached.grant === undefined ? token : { ...token, grant: reached.grant }),
@@ -53,12 +54,15 @@ function isNearby(place: string): boolean {
 }
 
 /** As in the file; what all members must have alike, as this member has it. */
-export function fileValues({ file, env, flags }: ConfigSources): ClusterValues {
+export function fileValues(
+  { file, env, flags }: ConfigSources,
+  { authority }: Pick<Config, "authority">,
+): ClusterValues {
   const text = readIfThere(file, MAX_FILE_BYTES)?.toString("utf8") ?? "";
   const values = { ...(new ConfigFile(file, text).values as ClusterValues | undefined) };
   const stronger = { ...valuesFromEnv(env), ...flags };
   for (const key of KEY_NAMES) {
     if (KEYS[key].shared && stronger[key] !== undefined) values[key] = stronger[key];
   }
-  return values;
+  return authority === undefined ? values : { ...values, authority: authorityKeyText(authority) };
 }

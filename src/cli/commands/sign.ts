@@ -61,7 +61,12 @@ export const signCommand: Command = {
     const certificate = toHex(signMember(suite, authority, config, member));
     const secret = Buffer.from(config.networkKey).toString("base64");
     const grant = { kind: "certificate", certificate } as const;
-    const token = encodeToken({ name: config.name, secret, values: fileValues(sources), grant });
+    const token = encodeToken({
+      name: config.name,
+      secret,
+      values: fileValues(sources, config),
+      grant,
+    });
     print(terminal, outputOptions(args), { token }, () => `weft join ${token}\n`);
     return EXIT.ok;
   },
