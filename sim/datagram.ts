@@ -10,7 +10,7 @@ export const TYPE_DATA = 200;
 export const TYPE_RELAY = 201;
 /** Datagrams of no session that end in mac1 and mac2. */
 export const TYPE_HANDSHAKE_FIRST = 192;
-export const TYPE_HANDSHAKE_LAST = 196;
+export const TYPE_HANDSHAKE_LAST = 198;
 /** RFC 8489: the two top bits of a STUN message are zero; RFC 7983 gives it 0..3. */
 export const TYPE_STUN_LAST = 3;
 

@@ -12,6 +12,7 @@ import { deriveClusterKeys } from "../src/crypto/cluster-keys.ts";
 import type { CryptoSuite } from "../src/crypto/suite.ts";
 import type { NodeCommand, NodeReply } from "../src/node/command.ts";
 import type { NodeConfig, NodeInput, NodeOutput, SavedState } from "../src/node/config.ts";
+import type { Invite } from "../src/node/invites.ts";
 import { Node } from "../src/node/node.ts";
 import type { NodeState, NodeStatus } from "../src/node/status.ts";
 import { SoftwareEngine } from "./engine.ts";
@@ -44,6 +45,8 @@ export class Host {
   readonly events: { at: Millis; event: CoreEvent }[] = [];
   /** Other machines behind the TAP hear what the stack hears. */
   onTapFrame: (frame: Uint8Array) => void = () => undefined;
+  /** Writes of the invites fail: a full disk. */
+  isDiskFull = false;
   readonly #world: World;
   readonly #network: Network;
   readonly #options: HostOptions;
@@ -52,6 +55,8 @@ export class Host {
   #node: Node | undefined;
   #engine: SoftwareEngine | undefined;
   #saved: SavedState | undefined;
+  #invites: readonly Invite[] = [];
+  #certificate: Uint8Array | undefined;
   #state: NodeState = "stopped";
   #boots = 0;
   #commands = 0;
@@ -224,6 +229,11 @@ export class Host {
       case "save":
         this.#saved = output.state;
         return;
+      case "keep-invites":
+        return this.#keep(output);
+      case "certificate":
+        this.#certificate = output.bytes;
+        return;
       case "event":
         this.events.push({ at: this.#world.now, event: output.event });
         if (this.events.length > EVENTS_MAX) this.events.shift();
@@ -231,6 +241,12 @@ export class Host {
       case "stopped":
         this.#world.schedule(this.#world.now, () => this.crash());
     }
+  }
+
+  #keep({ keeping, invites }: Extract<NodeOutput, { kind: "keep-invites" }>): void {
+    const ok = !this.isDiskFull;
+    if (ok) this.#invites = invites;
+    this.#world.schedule(this.#world.now, () => this.input({ kind: "kept", keeping, ok }));
   }
 
   /** One wake-up at the earlier of both deadlines; one that an earlier wake-up replaced does nothing. */
@@ -303,6 +319,8 @@ export class Host {
       wallSeconds: 1_800_000_000,
       ...(this.#saved === undefined ? {} : { saved: this.#saved }),
       ...this.#options.config,
+      invites: this.#invites,
+      ...(this.#certificate === undefined ? {} : { certificate: this.#certificate }),
     };
   }
 

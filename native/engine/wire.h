@@ -19,7 +19,7 @@ namespace weft::wire {
 inline constexpr uint8_t stunLast = 3;
 inline constexpr uint8_t bencodeFirst = 'd';
 inline constexpr uint8_t handshakeFirst = 192;
-inline constexpr uint8_t handshakeLast = 196;
+inline constexpr uint8_t handshakeLast = 198;
 inline constexpr uint8_t data = 200;
 inline constexpr uint8_t relay = 201;
 

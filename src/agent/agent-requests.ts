@@ -2,6 +2,7 @@
 import type { NodeReply } from "../node/command.ts";
 import type { Agent } from "./agent.ts";
 import { isReady } from "./agent-status.ts";
+import { ascending, ascendingIps } from "./certificate-lists.ts";
 import type { Method, Params } from "./control-protocol.ts";
 import type { Answer } from "./control-server.ts";
 import { type HttpPage, type Pages, plain } from "./http-server.ts";
@@ -25,12 +26,27 @@ export function controlAnswers(agent: Agent, version: string, metrics: Metrics):
     release: async ({ target }) => ({ ...(await agent.ask({ name: "release", target })) }),
     resolve: async ({ ip }) => leaseIn(await agent.ask({ name: "resolve", ip })),
     explain: async ({ from, to }) => explained(await agent.ask({ name: "explain", from, to })),
+    members: async () => ({ ...(await agent.ask({ name: "members" })) }),
+    rotate: async () => {
+      await agent.rotate();
+      return { rotated: true };
+    },
+    invite: async (wish) => invitedOf(await agent.ask({ name: "invite", wish: inOrder(wish) })),
     survey: async () => ({ ...(await agent.ask({ name: "survey" })) }),
     "dht-get": async ({ key }) => ({ ...(await agent.ask({ name: "dht-get", key })) }),
   };
   // The parameters were checked against this very method's schema (control-server.ts).
   return async (method, params) =>
     (handlers[method] as (params: Reply) => Promise<Reply> | Reply)(params);
+}
+
+/** As certificates have them: each once, ascending. */
+function inOrder(wish: Params<"invite">): Params<"invite"> {
+  return { ...wish, groups: ascending(wish.groups), claims: ascendingIps(wish.claims) };
+}
+
+function invitedOf(reply: Exclude<NodeReply, { kind: "failed" }>): Reply {
+  return reply.kind === "invited" ? { ...reply.invited } : {};
 }
 
 function explained(reply: Exclude<NodeReply, { kind: "failed" }>): Reply {

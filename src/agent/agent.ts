@@ -9,79 +9,38 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { DropReason } from "../base/drop-reason.ts";
 import type { Engine, EngineCounters, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
-import type { Machine } from "../base/machine.ts";
-import { type Endpoint, endpointText, familyOf, type Mac, subnetText } from "../base/net.ts";
-import type { Millis } from "../base/time.ts";
+import { type Endpoint, endpointText, familyOf, subnetText } from "../base/net.ts";
+import { WallClock } from "../base/wall-clock.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
-import type { CryptoSuite } from "../crypto/suite.ts";
 import { Driver, type HostOutput } from "../io/driver.ts";
-import { type HostInterface, type IpResult, overlappingAddress } from "../io/interface.ts";
+import { type IpResult, overlappingAddress } from "../io/interface.ts";
 import type { NodeCommand, NodeReply } from "../node/command.ts";
-import type { NodeConfig, NodeInput, NodeOutput } from "../node/config.ts";
-import type { NodeStatus } from "../node/status.ts";
+import type { NodeInput } from "../node/config.ts";
 import { sumDrops } from "../node/sum-drops.ts";
 import type { AgentStatus } from "./agent-status.ts";
-import { type Resolver, resolveBootstrap, resolveHosts } from "./bootstrap-names.ts";
-import { BridgedSite, type BridgePlan, type BridgeTools } from "./bridged-site.ts";
+import type { AgentNode, AgentTools, OpenedEngine } from "./agent-tools.ts";
+import { resolveBootstrap, resolveHosts } from "./bootstrap-names.ts";
+import { BridgedSite, type BridgePlan } from "./bridged-site.ts";
 import type { Config } from "./config.ts";
+import { Credentials } from "./credentials.ts";
 import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
 import { healthLines } from "./health.ts";
 import { identityFile, loadIdentity, prepareFolder } from "./identity-file.ts";
 import { acquireLock, type InstanceLock } from "./instance-lock.ts";
 import { Journal } from "./journal.ts";
-import type { AdjustableLog } from "./log.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { NodeCommands } from "./node-commands.ts";
 import { mtuOf, planNode, portMac, socketsOf, tapMac } from "./node-plan.ts";
+import { ownEvent, withoutFigures } from "./own-event.ts";
 import { resolveProxy } from "./proxy-route.ts";
 import { planReload, type Reload } from "./reload.ts";
 import { loadState, saveState, stateFile } from "./state-file.ts";
 import { StateSaver } from "./state-saver.ts";
-import { Surroundings, type SurroundingsTools } from "./surroundings.ts";
+import { Surroundings } from "./surroundings.ts";
 import { TrafficTotals } from "./traffic-totals.ts";
 import { isOnLan } from "./underlay.ts";
-
-export interface EngineRequest {
-  readonly sockets: readonly Endpoint[];
-  readonly tap: { readonly name: string; readonly mac: Mac; readonly mtu: number };
-  readonly mac1Key: Uint8Array;
-  /** Datagrams of the BitTorrent DHT come up as well. */
-  readonly bencode: boolean;
-  /** What came up, one drain at a time, until the engine is closed. */
-  readonly onUpcalls: (upcalls: readonly Upcall[]) => void;
-}
-
-export interface OpenedEngine {
-  readonly engine: Engine;
-  /** As bound, one for each socket. */
-  readonly endpoints: readonly Endpoint[];
-}
-
-export type AgentNode = Machine<NodeInput, NodeOutput> & {
-  status(now: Millis): NodeStatus;
-  drops(): Partial<Record<DropReason, number>>;
-};
-
-/** The machine as the agent sees it; tests bring their own. */
-export interface AgentTools extends SurroundingsTools {
-  readonly suite: CryptoSuite;
-  readonly log: AdjustableLog;
-  readonly version: string;
-  readonly hasAes: boolean;
-  readonly hasIpv6: boolean;
-  readonly now: () => Millis;
-  readonly drawBoot: () => bigint;
-  /** @throws WeftError */
-  readonly openEngine: (request: EngineRequest) => OpenedEngine;
-  readonly createNode: (config: NodeConfig) => AgentNode;
-  readonly hostInterface: HostInterface;
-  /** With `bridge:`. */
-  readonly bridge?: BridgeTools;
-  readonly resolver: Resolver;
-}
 
 export type AgentEnd =
   | { readonly kind: "stopped" }
@@ -91,6 +50,8 @@ export type AgentEnd =
 const UNDERLAY_EVERY_MS = 5_000;
 const NAMES_EVERY_MS = 60_000;
 const WALL_EVERY_MS = 3_600_000;
+/** Slewing stays far below this. */
+const WALL_JUMP_SECONDS = 2;
 /** Names are asked for before the node starts, but a dead resolver must not keep it from starting. */
 const NAMES_AT_START_MS = 3_000;
 const STOP_LIMIT_MS = 3_000;
@@ -117,8 +78,10 @@ export class Agent {
   readonly journal = new Journal();
   readonly traffic = new TrafficTotals();
   readonly #lag = new LoopLag();
+  readonly #wall = new WallClock();
   readonly #commands: NodeCommands;
   readonly #saver: StateSaver;
+  readonly #credentials: Credentials;
   readonly #timers: NodeJS.Timeout[] = [];
   /** By what it is about; each is a `!` line of status until it is over. */
   readonly #conditions = new Map<string, string>();
@@ -145,6 +108,8 @@ export class Agent {
     this.#commands = new NodeCommands((id, command) =>
       this.#input({ kind: "command", id, command }),
     );
+    const place = { suite: tools.suite, config, folder: this.#folder };
+    this.#credentials = new Credentials(place, (line) => this.#condition("credentials", line));
     this.#saver = new StateSaver((state) => this.#writeState(state));
   }
 
@@ -160,9 +125,7 @@ export class Agent {
     }
     this.#every(UNDERLAY_EVERY_MS, () => this.#lookAtUnderlay());
     this.#every(NAMES_EVERY_MS, () => void this.lookUpNames());
-    this.#every(WALL_EVERY_MS, () =>
-      this.#input({ kind: "wall", wallSeconds: this.#wallSeconds() }),
-    );
+    this.#every(WALL_EVERY_MS, () => this.#tellWall());
     this.#lag.start();
   }
 
@@ -220,6 +183,11 @@ export class Agent {
     return this.#commands.run(command);
   }
 
+  /** Gives this node another key at its next start. @throws WeftError */
+  rotate(): Promise<void> {
+    return this.#credentials.rotate((command) => this.ask(command));
+  }
+
   /** Takes over what a changed file may change in a running agent. */
   reload(fresh: Config): Reload {
     const reload = planReload(this.#config, fresh);
@@ -259,6 +227,7 @@ export class Agent {
   async #open(): Promise<void> {
     const { suite, hasAes, version } = this.#tools;
     const seed = loadIdentity(this.#folder);
+    const credentials = this.#credentials.load(seed);
     const saved = this.#loadState();
     this.#refuseOverlap();
     const bootstrap = await Promise.race([
@@ -271,13 +240,14 @@ export class Agent {
     const surroundings = this.#createSurroundings(opened, boot, bootstrap);
     try {
       this.#refuse(await this.#setUp(bridged));
-      const facts = { seed, boot, saved, hasAes, version, bootstrap };
+      const facts = { credentials, seed, boot, saved, hasAes, version, bootstrap };
       const rest = {
         localEndpoints: surroundings.local,
         wallSeconds: this.#wallSeconds(),
         bound: opened.endpoints,
         ...(bridged === undefined ? {} : { bridgeMac: bridged.mac }),
       };
+      this.#wall.tell(this.#tools.now(), rest.wallSeconds);
       const node = this.#tools.createNode(planNode(this.#config, suite, { ...facts, ...rest }));
       const driver = this.#createDriver(node, opened.engine);
       this.#running = { node, opened, surroundings, driver };
@@ -374,6 +344,13 @@ export class Agent {
         return this.#commands.take(output.id, output.reply);
       case "save":
         return this.#saver.save(output.state);
+      case "keep-invites": {
+        const { keeping, invites } = output;
+        const ok = this.#credentials.keepInvites(invites);
+        return this.#input({ kind: "kept", keeping, ok });
+      }
+      case "certificate":
+        return this.#credentials.wear(output.bytes);
       case "stopped":
         return this.#end({ kind: this.#leaving ? "left" : "stopped" });
     }
@@ -466,7 +443,14 @@ export class Agent {
     if (line !== undefined) throw new WeftError("overlapping-subnet", line);
   }
 
+  #tellWall(): void {
+    const wallSeconds = this.#wallSeconds();
+    this.#wall.tell(this.#tools.now(), wallSeconds);
+    this.#input({ kind: "wall", wallSeconds });
+  }
+
   #lookAtUnderlay(): void {
+    if (this.#hasJumped()) this.#tellWall();
     this.#condition("overlap", this.#overlap());
     void this.#lookAtBridge();
     this.#noteHealth();
@@ -533,6 +517,7 @@ export class Agent {
   #forget(): void {
     for (const path of [stateFile(this.#folder), identityFile(this.#folder)])
       rmSync(path, { force: true });
+    this.#credentials.forget();
   }
 
   #close(): Promise<void> {
@@ -553,6 +538,11 @@ export class Agent {
     this.#timers.push(setInterval(step, ms));
   }
 
+  /** Somebody set the clock since the node was told. */
+  #hasJumped(): boolean {
+    return Math.abs(this.#wallSeconds() - this.#wall.at(this.#tools.now())) > WALL_JUMP_SECONDS;
+  }
+
   #wallSeconds(): number {
     return Math.floor(this.#tools.wallMs() / 1_000);
   }
@@ -566,15 +556,6 @@ export class Agent {
 
 function savedOf(loaded: ReturnType<typeof loadState>) {
   return loaded.kind === "loaded" ? loaded.state : undefined;
-}
-
-function ownEvent(what: string, condition: string, fields: CoreEvent["fields"]): CoreEvent {
-  return { area: "node", what, condition, action: "", effect: "", coolDownMs: 0, fields };
-}
-
-/** A line whose count grows is the same line. */
-function withoutFigures(line: string): string {
-  return line.replace(/\d+/g, "");
 }
 
 function afterMs<T>(ms: number, value: T): Promise<T> {

@@ -10,6 +10,7 @@ import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { DhcpMode } from "../vnet/vnet.ts";
+import { parseAuthorityKey } from "./authority-key.ts";
 import { parseBootstrapEntry } from "./bootstrap-entry.ts";
 import { durationText, parseDuration } from "./duration.ts";
 import { DEFAULT_PORT, parseHostPort, parsePort, quote, Refusal } from "./host-port.ts";
@@ -186,6 +187,15 @@ function parseSecretText(text: string): string | Refusal {
   return text;
 }
 
+function parseAuthorityText(text: string): Uint8Array | Refusal {
+  return (
+    parseAuthorityKey(text) ??
+    new Refusal(
+      `${quote(text)} is no public key: use the one that \`weft init --authority\` printed, 32 bytes as base64`,
+    )
+  );
+}
+
 const nodeFields = {
   ip: scalar(parseIpv4).optional(),
   address: oneOf<AddressMode>("auto", "dhcp", "static").optional(),
@@ -211,6 +221,7 @@ export const fileSchema = z.strictObject({
   name: scalar(parseNetworkName).optional(),
   secret: scalar(parseSecretText).optional(),
   secret_file: scalar(parsePath).optional(),
+  authority: scalar(parseAuthorityText).optional(),
   bootstrap: list(MAX_BOOTSTRAP, parseBootstrapEntry).optional(),
   lan: oneOf<Switch>("on", "off").optional(),
   mainline_nodes: list(MAX_MAINLINE_NODES, (text) => parseHostPort(text, MAINLINE_PORT)).optional(),
@@ -255,6 +266,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     fallback: undefined,
     shared: false,
     meaning: "file that holds the network key instead, mode 0600",
+  },
+  authority: {
+    fallback: undefined,
+    shared: false,
+    meaning: "public key of who signs members in, base64; default: whoever holds the file is one",
   },
   bootstrap: {
     fallback: undefined,

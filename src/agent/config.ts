@@ -58,6 +58,8 @@ export interface Config {
   readonly nodeName: string;
   /** 32 bytes. Never printed. */
   readonly networkKey: Uint8Array;
+  /** 32 bytes: only whom it signed is a member; undefined: whoever has the network key is one. */
+  readonly authority: Uint8Array | undefined;
   readonly bootstrap: readonly BootstrapEntry[];
   readonly lan: Switch;
   readonly mainlineNodes: readonly HostPort[];
@@ -266,6 +268,7 @@ class Merge {
       name,
       nodeName: this.#sources.nodeName,
       networkKey,
+      authority: values.authority,
       bootstrap: values.bootstrap ?? [],
       lan: values.lan ?? "on",
       mainlineNodes: values.mainline_nodes ?? [],

@@ -7,11 +7,16 @@
  */
 import { z } from "zod";
 import { parseIp } from "../base/net.ts";
+import { isValidName, MAX_CLAIMS, MAX_GROUPS } from "../crypto/certificate.ts";
 
 /** No request comes near it; a longer line is no request. */
 export const MAX_REQUEST_BYTES = 65_536;
 /** A status of 1,024 peers is about 400 KiB. */
 export const MAX_ANSWER_BYTES = 16_777_216;
+/** Long enough to paste it. */
+export const MIN_INVITE_SECONDS = 60;
+/** A token that lies about for longer is found by somebody else; `weft sign` has no such limit. */
+export const MAX_INVITE_SECONDS = 30 * 86_400;
 export const MAX_PING_BYTES = 1_024;
 
 export const requestSchema = z.strictObject({
@@ -22,6 +27,7 @@ export const requestSchema = z.strictObject({
 
 export type Request = z.infer<typeof requestSchema>;
 
+const memberName = z.string().refine(isValidName);
 const nothing = z.strictObject({});
 
 /** Parameters of each method: the one list of methods there are. */
@@ -42,6 +48,17 @@ export const METHODS = {
   explain: z.strictObject({
     to: z.string().min(1).max(255),
     from: z.string().min(1).max(255).optional(),
+  }),
+  members: nothing,
+  rotate: nothing,
+  invite: z.strictObject({
+    name: memberName,
+    groups: z.array(memberName).max(MAX_GROUPS).default([]),
+    claims: z
+      .array(z.string().refine((text) => parseIp(text) === text))
+      .max(MAX_CLAIMS)
+      .default([]),
+    seconds: z.number().int().min(MIN_INVITE_SECONDS).max(MAX_INVITE_SECONDS),
   }),
   survey: nothing,
   release: z.strictObject({ target: z.string().min(1).max(510) }),

@@ -31,6 +31,12 @@ export const ERRORS = {
   "already-joined": EXIT.config,
   "key-file-open": EXIT.config,
   "identity-damaged": EXIT.config,
+  "no-certificate": EXIT.config,
+  "certificate-foreign": EXIT.config,
+  "certificate-damaged": EXIT.config,
+  "invite-refused": EXIT.negative,
+  "invite-ended": EXIT.negative,
+  "no-issuer": EXIT.timeout,
   "state-damaged": EXIT.config,
   "state-unwritable": EXIT.permission,
   // the machine

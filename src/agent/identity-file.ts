@@ -6,11 +6,12 @@
  *     <base64 of the 32-byte seed>
  *     <first 32 hex digits of SHA-256 over the two lines above>
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { readIfThere, writeDurable } from "./durable-file.ts";
+import { writeDurable } from "./durable-file.ts";
 import { messageOf, systemCodeOf, WeftError } from "./errors.ts";
+import { emitSealedText, parseSealedText, readStateFile, refuseOpenKey } from "./sealed-text.ts";
 import { stateFile } from "./state-file.ts";
 
 export const SEED_BYTES = 32;
@@ -59,7 +60,7 @@ function refuseForeignFolder(folder: string, { mode, uid }: Stats): void {
  */
 export function loadIdentity(folder: string): Uint8Array {
   const path = identityFile(folder);
-  const bytes = readIdentity(path);
+  const bytes = readStateFile(path, MAX_BYTES);
   if (bytes !== undefined) return checkedSeed(path, bytes);
   if (existsSync(stateFile(folder))) {
     throw new WeftError(
@@ -70,25 +71,8 @@ export function loadIdentity(folder: string): Uint8Array {
   return createIdentity(path);
 }
 
-function readIdentity(path: string): Buffer | undefined {
-  try {
-    return readIfThere(path, MAX_BYTES);
-  } catch (error) {
-    throw new WeftError(
-      "state-unwritable",
-      `${path} cannot be read (${systemCodeOf(error) ?? messageOf(error)}): run as its owner`,
-    );
-  }
-}
-
 function checkedSeed(path: string, bytes: Buffer): Uint8Array {
-  const mode = statSync(path).mode & 0o777;
-  if ((mode & 0o077) !== 0) {
-    throw new WeftError(
-      "key-file-open",
-      `${path} is this node's key and has mode ${mode.toString(8).padStart(4, "0")}: run chmod 600 ${path}`,
-    );
-  }
+  refuseOpenKey(path, "this node's key");
   const seed = parseIdentity(bytes.toString("latin1"));
   if (seed !== undefined) return seed;
   throw new WeftError(
@@ -99,6 +83,12 @@ function checkedSeed(path: string, bytes: Buffer): Uint8Array {
 
 function createIdentity(path: string): Uint8Array {
   const seed = new Uint8Array(randomBytes(SEED_BYTES));
+  replaceIdentity(path, seed);
+  return seed;
+}
+
+/** Makes this machine another node at its next start. @throws WeftError state-unwritable */
+export function replaceIdentity(path: string, seed: Uint8Array): void {
   try {
     writeDurable(path, emitIdentity(seed), 0o600);
   } catch (error) {
@@ -107,16 +97,15 @@ function createIdentity(path: string): Uint8Array {
       `${path} cannot be written (${systemCodeOf(error) ?? messageOf(error)}): free space or choose another --state-dir`,
     );
   }
-  return seed;
 }
 
 export function emitIdentity(seed: Uint8Array): string {
-  const body = `${TITLE}\n${Buffer.from(seed).toString("base64")}\n`;
-  return `${body}${createHash("sha256").update(body).digest("hex").slice(0, 32)}\n`;
+  return emitSealedText(TITLE, [Buffer.from(seed).toString("base64")]);
 }
 
 /** The text must be exactly what `emitIdentity` writes: any changed or missing byte is damage. */
 export function parseIdentity(text: string): Uint8Array | undefined {
-  const seed = new Uint8Array(Buffer.from(text.split("\n")[1] ?? "", "base64"));
+  const [line = ""] = parseSealedText(TITLE, text) ?? [];
+  const seed = new Uint8Array(Buffer.from(line, "base64"));
   return seed.length === SEED_BYTES && emitIdentity(seed) === text ? seed : undefined;
 }

@@ -9,6 +9,9 @@
  *
  * The number behind `weft` is the version of this form. Integers are little endian. The token is as
  * secret as the file: whoever has it is a member.
+ *
+ * With an authority the file alone makes nobody a member. Such a token is of form 2: its JSON is
+ * {"file": the other keys, "grant": what makes the machine a member} (join-grant.ts).
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { ByteReader, ByteWriter, concat } from "../base/bytes.ts";
@@ -16,6 +19,7 @@ import { crc32 } from "../base/crc32.ts";
 import { fileSchema, KEY_NAMES, type Key } from "./config-schema.ts";
 import { MAX_FILE_BYTES } from "./config-source.ts";
 import { WeftError } from "./errors.ts";
+import { type Grant, grantOf } from "./join-grant.ts";
 import { NETWORK_KEY_BYTES, parseNetworkKey } from "./network-key.ts";
 
 export type ClusterValues = Partial<Record<Key, unknown>>;
@@ -27,9 +31,13 @@ export interface JoinToken {
   readonly secret: string;
   /** The other keys as a file has them, checked. */
   readonly values: ClusterValues;
+  /** Only with an authority. */
+  readonly grant?: Grant;
 }
 
 const VERSION = 1;
+/** With an authority. */
+const GRANT_VERSION = 2;
 const HEAD_BYTES = 8;
 /**
  * With the words before it. One argument of a Linux command holds 131,071 characters; a larger cluster
@@ -44,12 +52,15 @@ const AGAIN = "copy the whole line that `weft up` or `weft invite` printed";
 
 /** @throws WeftError too-large: the file names so many nodes that no command line holds it */
 export function encodeToken(token: JoinToken): string {
-  const values = JSON.stringify({ ...ofAllMachines(token.values), name: token.name });
+  const file = { ...ofAllMachines(token.values), name: token.name };
+  const { grant } = token;
+  const version = grant === undefined ? VERSION : GRANT_VERSION;
+  const values = JSON.stringify(grant === undefined ? file : { file, grant });
   const key = new Uint8Array(Buffer.from(token.secret, "base64"));
   const body = concat(key, deflateRawSync(values));
   const head = new ByteWriter().u32(HEAD_BYTES + body.length).u32(crc32(body));
   const text = Buffer.from(concat(head.finish(), body)).toString("base64url");
-  if (text.length <= MAX_TOKEN_CHARS - WORDS_BEFORE) return `weft${VERSION}.${text}`;
+  if (text.length <= MAX_TOKEN_CHARS - WORDS_BEFORE) return `weft${version}.${text}`;
   throw new WeftError("too-large", "the file is too large for a token: copy it by scp instead");
 }
 
@@ -61,12 +72,14 @@ export function decodeToken(text: string): JoinToken {
   const bare = text.trim().replace(/^(sudo\s+)?weft\s+join\s+/, "");
   const [, version, body = ""] = /^weft(\d{1,4})\.(.*)$/s.exec(bare) ?? [];
   if (version === undefined) throw invalid(`is no token of weft: ${AGAIN}`);
-  if (Number(version) !== VERSION) {
+  if (Number(version) !== VERSION && Number(version) !== GRANT_VERSION) {
     const older = Number(version) < VERSION;
     const cure = `install the same version on both machines (${older ? "there" : "here"} is the older one)`;
-    throw invalid(`has form ${version}, this weft reads form ${VERSION}: ${cure}`);
+    throw invalid(
+      `has form ${version}, this weft reads forms ${VERSION} and ${GRANT_VERSION}: ${cure}`,
+    );
   }
-  return fromBytes(bytesOf(body.replace(/\s+/g, "")));
+  return fromBytes(bytesOf(body.replace(/\s+/g, "")), Number(version));
 }
 
 function ofAllMachines(values: ClusterValues): ClusterValues {
@@ -92,15 +105,21 @@ function bytesOf(text: string): Uint8Array {
   return body;
 }
 
-function fromBytes(body: Uint8Array): JoinToken {
+function fromBytes(body: Uint8Array, version: number): JoinToken {
   const secret = Buffer.from(body.subarray(0, NETWORK_KEY_BYTES)).toString("base64");
-  const values = inflated(body.subarray(NETWORK_KEY_BYTES));
+  const inner = inflated(body.subarray(NETWORK_KEY_BYTES));
+  const grant = version === GRANT_VERSION ? grantOf(inner?.["grant"]) : undefined;
+  const values = version === GRANT_VERSION ? objectOf(inner?.["file"]) : inner;
   const key = parseNetworkKey(secret);
-  if (!key.ok || values === undefined || typeof values["name"] !== "string")
+  const lacksGrant = version === GRANT_VERSION && grant === undefined;
+  if (!key.ok || lacksGrant || values === undefined || typeof values["name"] !== "string")
     throw invalid(`carries no cluster file: ${AGAIN}`);
   const checked = fileSchema.safeParse(values);
   // Whoever made the token says nothing about the paths of this machine, nor a second key.
-  if (checked.success) return { name: values["name"], secret, values: ofAllMachines(values) };
+  if (checked.success) {
+    const token = { name: values["name"], secret, values: ofAllMachines(values) };
+    return grant === undefined ? token : { ...token, grant };
+  }
   const unknown = Object.keys(values).find((name) => !KEY_NAMES.includes(name as Key));
   throw invalid(
     unknown === undefined
@@ -115,10 +134,13 @@ const SAME = "install the same version on both machines";
 function inflated(bytes: Uint8Array): Record<string, unknown> | undefined {
   try {
     const text = inflateRawSync(bytes, { maxOutputLength: MAX_FILE_BYTES }).toString("utf8");
-    const values: unknown = JSON.parse(text);
-    const isObject = typeof values === "object" && values !== null && !Array.isArray(values);
-    return isObject ? (values as Record<string, unknown>) : undefined;
+    return objectOf(JSON.parse(text));
   } catch {
     return undefined;
   }
+}
+
+function objectOf(value: unknown): Record<string, unknown> | undefined {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? (value as Record<string, unknown>) : undefined;
 }

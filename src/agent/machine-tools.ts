@@ -10,7 +10,7 @@ import { openLanSocket } from "../io/lan-socket.ts";
 import { watchNetwork } from "../io/network-watch.ts";
 import { OsRng } from "../io/os-rng.ts";
 import { Node } from "../node/node.ts";
-import type { AgentTools, EngineRequest, OpenedEngine } from "./agent.ts";
+import type { AgentTools, EngineRequest, OpenedEngine } from "./agent-tools.ts";
 import { systemResolver } from "./bootstrap-names.ts";
 import type { BridgeTools } from "./bridged-site.ts";
 import type { Config } from "./config.ts";

@@ -22,6 +22,8 @@ export interface PlanFacts {
   readonly bootstrap: readonly Endpoint[];
   readonly localEndpoints: readonly Endpoint[];
   readonly saved: SavedState | undefined;
+  /** In authority mode: this node's certificate, the name it gives, the invites it made. */
+  readonly credentials: Pick<NodeConfig, "certificate" | "invites"> & { readonly name?: string };
   /** Of the bridge's own interface, where the TAP is a port of a bridge. */
   readonly bridgeMac?: Mac;
 }
@@ -65,12 +67,16 @@ function streamsOf({ stream }: Config): Pick<NodeConfig, "streams"> {
 }
 
 export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): NodeConfig {
+  const { name = config.nodeName, ...certified } = facts.credentials;
   const digest = sharedDigest((length, message) => suite.blake2b(length, message), config);
   return {
     networkName: config.name,
     networkKey: config.networkKey,
+    ...(config.authority === undefined ? {} : { authority: config.authority }),
     identitySeed: facts.seed,
-    nodeName: config.nodeName,
+    // Peers know a member by its certificate, whatever its host is called.
+    nodeName: name,
+    ...certified,
     boot: facts.boot,
     digest,
     range: config.range,

@@ -1,8 +1,9 @@
 /** The agent as a process: real engine, real node, sockets, signals, exit code. */
 
 import { notifyService } from "../io/service-notify.ts";
-import { Agent, type AgentEnd, type AgentTools } from "./agent.ts";
+import { Agent, type AgentEnd } from "./agent.ts";
 import { controlAnswers, httpPages } from "./agent-requests.ts";
+import type { AgentTools } from "./agent-tools.ts";
 import type { Config } from "./config.ts";
 import { ControlServer } from "./control-server.ts";
 import { EXIT, type ExitCode, messageOf, WeftError } from "./errors.ts";

@@ -10,11 +10,14 @@ import { inviteCommand } from "./commands/invite.ts";
 import { ipCommand } from "./commands/ip.ts";
 import { joinCommand } from "./commands/join.ts";
 import { journalCommand } from "./commands/journal.ts";
+import { keygenCommand } from "./commands/keygen.ts";
 import { leaseCommand } from "./commands/lease.ts";
+import { membersCommand } from "./commands/members.ts";
 import { netcheckCommand } from "./commands/netcheck.ts";
 import { peersCommand } from "./commands/peers.ts";
 import { pingCommand } from "./commands/ping.ts";
 import { ringCommand } from "./commands/ring.ts";
+import { signCommand } from "./commands/sign.ts";
 import { statusCommand } from "./commands/status.ts";
 import { upCommand } from "./commands/up.ts";
 import { versionCommand } from "./commands/version.ts";
@@ -23,8 +26,11 @@ import { waitCommand } from "./commands/wait.ts";
 export const COMMANDS: readonly Command[] = [
   initCommand,
   upCommand,
+  keygenCommand,
+  signCommand,
   inviteCommand,
   joinCommand,
+  membersCommand,
   downCommand,
   leaveCommand,
   statusCommand,

@@ -1,10 +1,12 @@
 /** The line that makes another machine a member: the cluster file and where this member is reached. */
 import type { AgentStatus } from "../agent/agent-status.ts";
+import { authorityKeyText } from "../agent/authority-key.ts";
 import { bootstrapText } from "../agent/bootstrap-entry.ts";
 import type { Config, ConfigSources } from "../agent/config.ts";
 import { KEY_NAMES, KEYS, MAX_BOOTSTRAP } from "../agent/config-schema.ts";
 import { ConfigFile, MAX_FILE_BYTES, valuesFromEnv } from "../agent/config-source.ts";
 import { readIfThere } from "../agent/durable-file.ts";
+import type { Grant } from "../agent/join-grant.ts";
 import { type ClusterValues, encodeToken } from "../agent/join-token.ts";
 import { isPrivate, parseIp } from "../base/net.ts";
 
@@ -17,20 +19,25 @@ export interface Invitation {
   readonly onlyNearby: boolean;
 }
 
-/** @param at more places where this member is reached, e.g. a name with a forwarded port */
+/**
+ * @param reached.at more places where this member is reached, e.g. a name with a forwarded port
+ * @param reached.grant what makes the other machine a member, in a network with an authority
+ */
 export function inviteTo(
   config: Config,
   sources: ConfigSources,
   status: AgentStatus,
-  at: readonly string[] = [],
+  reached: { readonly at?: readonly string[]; readonly grant?: Grant } = {},
 ): Invitation {
+  const { at = [] } = reached;
   const listed = config.bootstrap.map(bootstrapText);
   const own = ownPlaces(status);
   const bootstrap = [...new Set([...at, ...listed, ...own])].slice(0, MAX_BOOTSTRAP);
   const secret = Buffer.from(config.networkKey).toString("base64");
-  const values = { ...fileValues(sources), bootstrap };
+  const values = { ...fileValues(sources, config), bootstrap };
+  const token = { name: config.name, secret, values };
   return {
-    token: encodeToken({ name: config.name, secret, values }),
+    token: encodeToken(reached.grant === undefined ? token : { ...token, grant: reached.grant }),
     onlyNearby: at.length === 0 && listed.length === 0 && own.every(isNearby),
   };
 }
@@ -47,12 +54,15 @@ function isNearby(place: string): boolean {
 }
 
 /** As in the file; what all members must have alike, as this member has it. */
-function fileValues({ file, env, flags }: ConfigSources): ClusterValues {
+export function fileValues(
+  { file, env, flags }: ConfigSources,
+  { authority }: Pick<Config, "authority">,
+): ClusterValues {
   const text = readIfThere(file, MAX_FILE_BYTES)?.toString("utf8") ?? "";
   const values = { ...(new ConfigFile(file, text).values as ClusterValues | undefined) };
   const stronger = { ...valuesFromEnv(env), ...flags };
   for (const key of KEY_NAMES) {
     if (KEYS[key].shared && stronger[key] !== undefined) values[key] = stronger[key];
   }
-  return values;
+  return authority === undefined ? values : { ...values, authority: authorityKeyText(authority) };
 }

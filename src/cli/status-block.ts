@@ -1,6 +1,7 @@
 /** The head block of `weft status`. */
 import type { AgentStatus } from "../agent/agent-status.ts";
 import { durationText } from "../agent/duration.ts";
+import { dateText } from "../node/date-text.ts";
 import { printable, renderBlock } from "./table.ts";
 
 export function statusBlock(status: AgentStatus): string {
@@ -16,13 +17,27 @@ export function statusBlock(status: AgentStatus): string {
     ["Lease", leaseText(status)],
     ["Peers", peersText(status)],
     ["Uptime", durationText(status.uptimeMs / 1_000)],
-    ["Security", "secret: whoever holds the cluster file is a member"],
+    ["Security", securityText(status)],
   ];
   return renderBlock(rows.map(([title, value]) => [title, printable(value)])) + healthText(status);
 }
 
 export function healthText(status: AgentStatus): string {
   return status.health.map((line) => `! ${printable(line)}\n`).join("");
+}
+
+function securityText({ certificate }: AgentStatus): string {
+  if (certificate === undefined) {
+    return "secret: whoever holds the cluster file is a member, under any name it makes up";
+  }
+  const { ends, issuer, mayIssue, groups } = certificate;
+  const until = ends === 0 ? "never ends" : `ends ${dateText(ends)}`;
+  const more = [
+    `signed by ${issuer}`,
+    ...(mayIssue ? ["may issue"] : []),
+    ...(groups.length === 0 ? [] : [`groups ${groups.join(", ")}`]),
+  ];
+  return `authority: this node's certificate ${until}, ${more.join(", ")}`;
 }
 
 function interfaceText({ interface: name, bridge, mtu }: AgentStatus): string {

@@ -33,7 +33,16 @@ export interface VerbWords {
 
 /** Flags and places by what they stand for; others take any text. */
 const PEERS = ["peer", "target", "other"];
-const FILES = ["config", "out", "token-file", "secret-file", "state-dir", "run-dir"];
+const FILES = [
+  "config",
+  "out",
+  "token-file",
+  "secret-file",
+  "key-file",
+  "authority-file",
+  "state-dir",
+  "run-dir",
+];
 
 export function verbWords(command: Command): VerbWords {
   const [verb = "", ...places] = command.name.split(" ");

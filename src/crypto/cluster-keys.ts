@@ -17,6 +17,8 @@ export interface ClusterKeys {
   readonly mac1Key: Uint8Array;
   /** 32 bytes; password of members' STUN. */
   readonly stunKey: Uint8Array;
+  /** 32 bytes, Ed25519; undefined in `secret:` mode. */
+  readonly authority?: Uint8Array;
   /** Signs certificates in `secret:` mode. */
   readonly signing: KeyPair;
   /** 32 bytes; gives each public key its salt in `secret:` mode. */
@@ -27,12 +29,20 @@ export interface ClusterKeys {
   readonly beaconKey: Uint8Array;
 }
 
-/** @param networkKey 32 random bytes out of the cluster file */
-export function deriveClusterKeys(suite: CryptoSuite, networkKey: Uint8Array): ClusterKeys {
+/**
+ * @param networkKey 32 random bytes out of the cluster file
+ * @param authority 32 bytes, Ed25519, out of the file too; undefined in `secret:` mode
+ */
+export function deriveClusterKeys(
+  suite: CryptoSuite,
+  networkKey: Uint8Array,
+  authority?: Uint8Array,
+): ClusterKeys {
   assert(networkKey.length === NETWORK_KEY_BYTES, "a network key has 32 bytes");
   const derive = (label: string, length: number): Uint8Array =>
     deriveKey(suite, networkKey, { label }, length);
   return {
+    ...(authority === undefined ? {} : { authority }),
     networkId: derive("network id", NETWORK_ID_BYTES),
     psk: derive("handshake psk", 32),
     mac1Key: derive("mac1", 32),

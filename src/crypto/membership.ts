@@ -1,20 +1,22 @@
 /**
- * Who belongs to the cluster, in `secret:` mode: each holder of the network key signs its own
- * certificate with the key derived from it.
+ * Who belongs to the cluster. In `secret:` mode each holder of the network key signs its own certificate
+ * with the key derived from it; in authority mode the authority signs, or a member that it lets issue
+ * (authority-rules.ts).
  */
 import { assert } from "../base/assert.ts";
 import { concat, equalBytes } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import { ADDRESS_BYTES, addressFromBytes, type RingAddress } from "../base/ring-address.ts";
+import { type DateFault, dateFaultOf, isSignedIn } from "./authority-rules.ts";
 import {
   type Certificate,
   emitCertificate,
   hasValidSignature,
   isValidName,
-  parseCertificate,
   SALT_BYTES,
   signCertificate,
 } from "./certificate.ts";
+import { type CertificateChain, parseChain } from "./certificate-chain.ts";
 import type { ClusterKeys } from "./cluster-keys.ts";
 import { deriveKey } from "./hkdf.ts";
 import type { Identity } from "./identity.ts";
@@ -24,6 +26,8 @@ import type { CryptoSuite } from "./suite.ts";
 export interface Member {
   readonly certificate: Certificate;
   readonly address: RingAddress;
+  /** The certificates above it, nearest first; the authority's own key has none. */
+  readonly issuers: readonly Certificate[];
 }
 
 /** Issues and judges certificates of one cluster. */
@@ -36,8 +40,13 @@ export class Membership {
     this.#keys = keys;
   }
 
-  /** @param name 1..63 of [a-z0-9-], checked before by the reader of the configuration */
+  /**
+   * In `secret:` mode alone.
+   *
+   * @param name 1..63 of [a-z0-9-], checked before by the reader of the configuration
+   */
   issueOwn(identity: Identity, name: string): Member & { readonly bytes: Uint8Array } {
+    assert(this.#keys.authority === undefined, "nobody signs itself in under an authority");
     assert(isValidName(name), "a node name is 1..63 of [a-z0-9-]");
     const publicKey = identity.signing.publicKey;
     const certificate = signCertificate(this.#suite, this.#keys.signing, {
@@ -53,23 +62,31 @@ export class Membership {
       mayIssue: false,
     });
     const address = ringAddressOf(this.#suite, certificate.salt, publicKey);
-    return { certificate, address, bytes: emitCertificate(certificate) };
+    return { certificate, address, issuers: [], bytes: emitCertificate(certificate) };
   }
 
-  /** Reasons: bad-certificate, foreign-network. */
+  /**
+   * This node's own certificate, whatever its dates say: with a wrong clock it is still its own.
+   *
+   * @param bytes a certificate, or a chain, that names this identity's key
+   */
+  adoptOwn(identity: Identity, bytes: Uint8Array): Parsed<Member & { readonly bytes: Uint8Array }> {
+    const member = this.#judge(bytes, undefined);
+    if (!member.ok) return member;
+    const isOwn = equalBytes(member.value.certificate.publicKey, identity.signing.publicKey);
+    return isOwn ? parsed({ ...member.value, bytes }) : dropped("bad-certificate");
+  }
+
+  /** Reasons: bad-certificate (also for its dates, see `dateFault`), foreign-network. */
   verify(bytes: Uint8Array, wallSeconds: number): Parsed<Member> {
-    const outcome = parseCertificate(bytes);
-    if (!outcome.ok) return dropped("bad-certificate");
-    const certificate = outcome.value;
-    if (!equalBytes(certificate.networkId, this.#keys.networkId)) return dropped("foreign-network");
-    const good =
-      this.#isSelfIssued(certificate) &&
-      isInDate(certificate, wallSeconds) &&
-      this.#suite.dhPublicOf(certificate.publicKey) !== undefined &&
-      hasValidSignature(this.#suite, certificate, bytes);
-    if (!good) return dropped("bad-certificate");
-    const address = ringAddressOf(this.#suite, certificate.salt, certificate.publicKey);
-    return parsed({ certificate, address });
+    return this.#judge(bytes, wallSeconds);
+  }
+
+  /** Why a refused certificate is good but for its dates; undefined when that is not the reason. */
+  dateFault(bytes: Uint8Array, wallSeconds: number): DateFault | undefined {
+    const chain = parseChain(bytes);
+    if (!chain.ok || !this.#judge(bytes, undefined).ok) return undefined;
+    return dateFaultOf(chain.value, wallSeconds);
   }
 
   /**
@@ -83,6 +100,34 @@ export class Membership {
     const dhPublic = this.#suite.dhPublicOf(member.value.certificate.publicKey);
     const same = dhPublic !== undefined && equalBytes(dhPublic, remoteStatic);
     return same ? member : dropped("bad-certificate");
+  }
+
+  /** @param wallSeconds undefined: the dates do not matter */
+  #judge(bytes: Uint8Array, wallSeconds: number | undefined): Parsed<Member> {
+    const outcome = parseChain(bytes);
+    if (!outcome.ok) return dropped("bad-certificate");
+    const chain = outcome.value;
+    const { leaf, issuer } = chain;
+    const issuers = issuer === undefined ? [] : [issuer.certificate];
+    for (const { networkId } of [leaf.certificate, ...issuers]) {
+      if (!equalBytes(networkId, this.#keys.networkId)) return dropped("foreign-network");
+    }
+    const { certificate } = leaf;
+    const good =
+      (wallSeconds === undefined || dateFaultOf(chain, wallSeconds) === undefined) &&
+      this.#suite.dhPublicOf(certificate.publicKey) !== undefined &&
+      this.#isSigned(chain);
+    if (!good) return dropped("bad-certificate");
+    const address = ringAddressOf(this.#suite, certificate.salt, certificate.publicKey);
+    return parsed({ certificate, address, issuers });
+  }
+
+  #isSigned(chain: CertificateChain): boolean {
+    const { authority } = this.#keys;
+    if (authority !== undefined) return isSignedIn(this.#suite, authority, chain);
+    const { certificate, bytes } = chain.leaf;
+    if (chain.issuer !== undefined || !this.#isSelfIssued(certificate)) return false;
+    return hasValidSignature(this.#suite, certificate, bytes);
   }
 
   /**
@@ -112,10 +157,4 @@ export function ringAddressOf(
   publicKey: Uint8Array,
 ): RingAddress {
   return addressFromBytes(suite.blake2b(64, concat(salt, publicKey)).subarray(0, ADDRESS_BYTES));
-}
-
-function isInDate(certificate: Certificate, wallSeconds: number): boolean {
-  const started = certificate.notBefore === 0 || wallSeconds >= certificate.notBefore;
-  const ended = certificate.notAfter !== 0 && wallSeconds > certificate.notAfter;
-  return started && !ended;
 }

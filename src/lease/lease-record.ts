@@ -31,6 +31,7 @@ import {
 } from "../base/ring-address.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { Attestation } from "../dht/result.ts";
+import { MAX_CHAIN_BYTES } from "../wire/certificate-block.ts";
 import type { DhtRecord } from "../wire/record.ts";
 
 export interface LeaseFacts {
@@ -54,7 +55,6 @@ export interface LeaseBody extends Omit<LeaseFacts, "holderKey"> {
 /** Past this a longer life proves nothing more. */
 export const MAX_RENEWALS = 16;
 const MAX_ATTESTATIONS = 5;
-const MAX_CERTIFICATE_BYTES = 512;
 const SIGNATURE_BYTES = 64;
 const FORM = 1;
 const ALONE = 1;
@@ -126,7 +126,7 @@ function readAttestations(reader: ByteReader, members: number, renewals: number)
   const count = reader.u8();
   if (count > MAX_ATTESTATIONS) reader.ok = false;
   for (let i = 0; i < count && reader.ok; i++) {
-    const replica = reader.block(MAX_CERTIFICATE_BYTES);
+    const replica = reader.block(MAX_CHAIN_BYTES);
     out.push({ replica, signature: reader.bytes(SIGNATURE_BYTES), members, renewals });
   }
   return out;

@@ -1,14 +1,16 @@
 /** Both ends of a handshake payload: what this node says of itself, and what it accepts of a peer. */
-import { type Parsed, parsed } from "../base/drop-reason.ts";
+import { equalBytes } from "../base/bytes.ts";
+import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import type { Cipher, ReceiverIndex, SocketIndex } from "../base/engine.ts";
 import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
+import { type DateFault, endOf } from "../crypto/authority-rules.ts";
 import { type ClusterKeys, handshakePrologue } from "../crypto/cluster-keys.ts";
 import type { Identity } from "../crypto/identity.ts";
 import { appendMacs } from "../crypto/mac.ts";
-import type { Membership } from "../crypto/membership.ts";
+import type { Member, Membership } from "../crypto/membership.ts";
 import { NoiseHandshake } from "../crypto/noise.ts";
 import { deriveSession, type SessionKeys } from "../crypto/session-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
@@ -28,12 +30,21 @@ export type Channel =
   | { readonly kind: "socket"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
   | { readonly kind: "ring"; readonly address: RingAddress };
 
-/** What a finished handshake proved about the peer. */
-export interface PeerFacts {
+/** What a valid certificate says of its holder. */
+export interface CertifiedFacts {
   readonly address: RingAddress;
   readonly publicKey: Uint8Array;
   readonly certificate: Uint8Array;
   readonly name: string;
+  readonly groups: readonly string[];
+  readonly serial: bigint;
+  readonly issuers: readonly Uint8Array[];
+  /** Unix seconds, 0 = never. */
+  readonly certificateEnd: number;
+}
+
+/** What a finished handshake proved about the peer. */
+export interface PeerFacts extends CertifiedFacts {
   readonly boot: bigint;
   readonly minorVersion: number;
   readonly capabilities: number;
@@ -88,13 +99,18 @@ export interface OwnWhereabouts {
 
 export class HandshakeSelf {
   readonly options: SelfOptions;
+  /** As it travels; replaced when it is renewed. */
+  certificate: Uint8Array;
   readonly #prologue: Uint8Array;
   readonly #ciphers: number;
   readonly #own: OwnWhereabouts;
   wallSeconds = 0;
+  /** Told of certificates that were refused for their dates alone. */
+  onDateFault: (fault: DateFault) => void = () => undefined;
 
   constructor(options: SelfOptions, own: OwnWhereabouts) {
     this.options = options;
+    this.certificate = options.certificate;
     this.#own = own;
     this.#prologue = handshakePrologue(options.keys.networkId);
     this.#ciphers = CIPHER_BIT_CHACHA | (options.hasAes ? CIPHER_BIT_AES : 0);
@@ -124,7 +140,7 @@ export class HandshakeSelf {
 
   /** The payload for a peer at the other end of `channel`. */
   payload(channel: Channel): Uint8Array {
-    const { certificate, boot, digest } = this.options;
+    const { boot, digest } = this.options;
     const { endpoints: candidates, relays } = this.#own.whereabouts();
     return emitHandshakePayload({
       minorVersion: MINOR_VERSION,
@@ -133,7 +149,7 @@ export class HandshakeSelf {
       digest,
       boot,
       ciphers: this.#ciphers,
-      certificate,
+      certificate: this.certificate,
       ...(channel.kind === "socket" ? { observed: channel.endpoint } : {}),
       candidates,
       relays,
@@ -147,21 +163,51 @@ export class HandshakeSelf {
     const { certificate, ciphers, observed, ...rest } = said.value;
     const { membership } = this.options;
     const member = membership.verifyPeer(certificate, remoteStatic, this.wallSeconds);
-    if (!member.ok) return member;
+    if (!member.ok) {
+      const fault = membership.dateFault(certificate, this.wallSeconds);
+      if (fault !== undefined) this.onDateFault(fault);
+      return member;
+    }
     return parsed({
       ...rest,
-      certificate,
+      ...certifiedFacts(member.value, certificate),
       observed,
-      address: member.value.address,
-      publicKey: member.value.certificate.publicKey,
-      name: member.value.certificate.name,
       cipher: settleCipher(this.#ciphers, ciphers),
     });
+  }
+
+  /** A certificate in place of the one that a linked peer showed: for the same key and address. */
+  judgeRenewed(
+    bytes: Uint8Array,
+    peer: Pick<PeerFacts, "publicKey" | "address">,
+  ): Parsed<CertifiedFacts> {
+    const member = this.options.membership.verify(bytes, this.wallSeconds);
+    if (!member.ok) return member;
+    const facts = certifiedFacts(member.value, bytes);
+    const isSame = facts.address === peer.address && equalBytes(facts.publicKey, peer.publicKey);
+    return isSame ? parsed(facts) : dropped("bad-certificate");
   }
 
   sessionKeys(noise: NoiseHandshake, initiator: boolean): SessionKeys {
     return deriveSession(this.options.suite, noise.split(), initiator);
   }
+}
+
+function certifiedFacts(
+  { certificate, address, issuers }: Member,
+  bytes: Uint8Array,
+): CertifiedFacts {
+  const { publicKey, name, groups, serial } = certificate;
+  return {
+    address,
+    publicKey,
+    certificate: bytes,
+    name,
+    groups,
+    serial,
+    issuers: issuers.map((issuer) => issuer.publicKey),
+    certificateEnd: endOf([certificate, ...issuers]),
+  };
 }
 
 function capabilitiesOf({ relay, traversal }: SelfOptions): number {

@@ -87,6 +87,11 @@ export class LinkTable {
     }
   }
 
+  /** Ours was renewed. */
+  tellCertificate(now: Millis, certificate: Uint8Array): void {
+    for (const link of this.useAll()) link.sendLink(now, { type: "certificate", certificate });
+  }
+
   useDue(now: Millis): readonly Link[] {
     const due = [...this.#deadlines].filter(([, at]) => at <= now);
     return due.flatMap(([id]) => this.use(id) ?? []);

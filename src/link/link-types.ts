@@ -30,6 +30,12 @@ export interface PeerInfo {
   readonly publicKey: Uint8Array;
   readonly certificate: Uint8Array;
   readonly name: string;
+  /** Out of its certificate; empty in `secret:` mode. */
+  readonly groups: readonly string[];
+  /** Of its certificate; 0 in `secret:` mode. */
+  readonly serial: bigint;
+  /** Ed25519 keys of those above its certificate, nearest first, without the authority itself. */
+  readonly issuers: readonly Uint8Array[];
   /** Drawn anew each time the peer's agent starts. */
   readonly boot: bigint;
   readonly minorVersion: number;
@@ -89,6 +95,8 @@ export type LinksInput =
   | { readonly kind: "upcall"; readonly upcall: Upcall }
   /** Wall clock, at start and hourly: for certificate dates alone. */
   | { readonly kind: "wall"; readonly wallSeconds: number }
+  /** Our own one was renewed, for the same key. */
+  | { readonly kind: "certificate"; readonly bytes: Uint8Array }
   /** Our own host candidates on the underlay. */
   | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
   /** How a STUN server sees this socket of ours: one more candidate. */

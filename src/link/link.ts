@@ -77,7 +77,7 @@ export interface LinkOptions {
 }
 
 export class Link {
-  readonly peer: PeerInfo;
+  peer: PeerInfo;
   readonly paths: Paths;
   relayHints: readonly RingAddress[];
   traffic: SessionTraffic | undefined;

@@ -12,9 +12,12 @@ import { type Machine, Outbox } from "../base/machine.ts";
 import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
+import { actOnRelays } from "./act-on-relays.ts";
+import { CertificateWatch, type RefusedDate } from "./certificate-watch.ts";
 import { DropCounters } from "./drop-counters.ts";
 import type { ConnectRequest, FreshLinks } from "./handshake-initiator.ts";
 import {
+  type CertifiedFacts,
   type Channel,
   type HandshakeResult,
   HandshakeSelf,
@@ -40,7 +43,7 @@ import {
 } from "./link-types.ts";
 import type { LinksOptions } from "./links-options.ts";
 import { OwnCandidates, type Witness } from "./own-candidates.ts";
-import { peerInfo } from "./peer-info.ts";
+import { peerInfo, replacePeer } from "./peer-info.ts";
 import { noteRefusedSize } from "./refused-size.ts";
 import { convictionOf, directLinksOf, relayHintsOf } from "./relay-choice.ts";
 import { type DirectLink, Relays } from "./relays.ts";
@@ -81,6 +84,7 @@ export class Links
   readonly #links: LinkTable;
   readonly #lingering = new Lingering();
   readonly #self: HandshakeSelf;
+  readonly #watch = new CertificateWatch();
   readonly #own: OwnCandidates;
   readonly #handshakes: Handshakes;
   readonly #relays: Relays;
@@ -94,6 +98,7 @@ export class Links
     this.#options = options;
     this.#links = new LinkTable(options.rng, (id) => this.#lingering.has(id));
     this.#self = new HandshakeSelf({ ...options, rng: options.rng.fork("handshake") }, this);
+    this.#self.onDateFault = (fault) => this.#watch.refused(this.#lastNow, fault);
     this.#handshakes = new Handshakes({
       self: this.#self,
       sockets: options.sockets,
@@ -122,6 +127,7 @@ export class Links
   }
 
   handle(now: Millis, input: LinksInput): void {
+    this.#self.wallSeconds = this.#watch.wallSeconds(now);
     this.#noticeGap(now);
     this.#dispatch(now, input);
     this.#settle(now);
@@ -147,6 +153,11 @@ export class Links
 
   drops(): Partial<Record<DropReason, number>> {
     return this.#drops.snapshot();
+  }
+
+  /** Peers that were refused lately for the dates of their certificates alone. */
+  refusedDates(now: Millis): readonly RefusedDate[] {
+    return this.#watch.refusals(now);
   }
 
   directLinks(): readonly DirectLink[] {
@@ -177,8 +188,11 @@ export class Links
       case "upcall":
         return this.#receive(now, input.upcall);
       case "wall":
-        this.#self.wallSeconds = input.wallSeconds;
+        this.#watch.tellWall(now, input.wallSeconds);
         return;
+      case "certificate":
+        this.#self.certificate = input.bytes;
+        return this.#links.tellCertificate(now, input.bytes);
       case "local-endpoints":
         if (this.#own.setLocal(input.endpoints)) this.#links.doubtAll(now);
         return this.#timers.setEarlier("announce", now + ANNOUNCE_MS);
@@ -212,6 +226,10 @@ export class Links
     this.#handshakes.timeout(now);
     this.#relays.timeout(now);
     this.#traversal.timeout(now);
+    for (const id of this.#watch.takeEnded(now)) {
+      const link = this.#links.use(id);
+      if (link !== undefined) this.#end(now, link, "certificate ended", true);
+    }
     for (const session of this.#lingering.takeDue(now)) this.#closeSession(session);
     for (const link of this.#links.useDue(now)) if (this.#links.has(link)) link.timeout(now);
     for (const timer of this.#timers.takeExpired(now)) {
@@ -317,6 +335,7 @@ export class Links
     this.#handshakes.settle(facts.address, endpoint);
     link.relayHints = facts.relays;
     link.install(now, result);
+    this.#certified(now, link, facts);
     if (existing === undefined) this.#attachEarlyRelays(now, link);
     if (channel.kind === "socket" && facts.observed !== undefined) {
       const { socket, endpoint: by } = channel;
@@ -352,6 +371,19 @@ export class Links
     return link;
   }
 
+  /** A link lives as long as the certificate that its peer showed last. */
+  #certified(now: Millis, link: Link, facts: CertifiedFacts): void {
+    const { certificateEnd, ...said } = facts;
+    this.#watch.linked(now, link.id, said.name, certificateEnd);
+    if (replacePeer(link, said)) this.#reopen(now, link);
+  }
+
+  #renewed(now: Millis, link: Link, bytes: Uint8Array): void {
+    const facts = this.#self.judgeRenewed(bytes, link.peer);
+    if (facts.ok) this.#certified(now, link, facts.value);
+    else this.#drops.count(facts.reason);
+  }
+
   /** The peer may have built its relay before our side of the handshake was done. */
   #attachEarlyRelays(now: Millis, link: Link): void {
     for (const { via, viaAddress, label } of this.#relays.endsOf(link.address)) {
@@ -366,6 +398,7 @@ export class Links
     for (const { via, label } of link.paths.relays) this.#relays.release(via, label);
     const isTold = link.end(reason, tellPeer);
     this.#traversal.forget(link.id);
+    this.#watch.forget(link.id);
     this.#drainLink(now, link);
     if (!isTold || !this.#lingering.add(now, link.id)) this.#closeSession(link.id);
     this.#out.push({ kind: "link-down", link: link.id, address: link.address, reason });
@@ -380,10 +413,11 @@ export class Links
 
   /** Lets every part act on what the others put out, until nothing is left. */
   #settle(now: Millis): void {
+    const engine = (command: EngineCommand): void => this.#engine(command);
     for (let isIdle = false; !isIdle; ) {
       isIdle = !this.#drainHandshakes(now);
       for (const link of this.#links.touched()) if (this.#drainLink(now, link)) isIdle = false;
-      if (this.#drainRelays(now)) isIdle = false;
+      if (actOnRelays(now, this.#relays, this.#links, engine)) isIdle = false;
       if (this.#drainTraversal(now)) isIdle = false;
     }
     this.#links.settle();
@@ -431,6 +465,9 @@ export class Links
   #takeLink(now: Millis, link: Link, out: LinkOutput): void {
     switch (out.kind) {
       case "relay-message":
+        if (out.message.type === "certificate") {
+          return this.#renewed(now, link, out.message.certificate);
+        }
         return this.#relays.receive(now, { link: link.id, address: link.address }, out.message);
       case "want-relay":
         return this.#relays.open(now, link.address, link.relayHints);
@@ -463,33 +500,6 @@ export class Links
       default:
         this.#out.push(out);
     }
-  }
-
-  #drainRelays(now: Millis): boolean {
-    let isBusy = false;
-    for (let out = this.#relays.poll(); out !== undefined; out = this.#relays.poll()) {
-      isBusy = true;
-      switch (out.kind) {
-        case "engine":
-          this.#engine(out.command);
-          break;
-        case "send":
-          this.#links.use(out.link)?.sendLink(now, out.message);
-          break;
-        case "opened": {
-          const { peer, via, viaAddress, label } = out.end;
-          this.#links.useAddress(peer)?.addRelay(now, via, viaAddress, label);
-          break;
-        }
-        case "closed":
-          this.#links.useAddress(out.end.peer)?.removeRelay(now, out.end.via, out.end.label);
-          break;
-        case "failed":
-          this.#links.useAddress(out.peer)?.relayFailed(now);
-          break;
-      }
-    }
-    return isBusy;
   }
 
   #drainTraversal(now: Millis): boolean {
@@ -576,6 +586,7 @@ export class Links
       this.#traversal.deadline(),
       this.#timers.deadline(),
       this.#lingering.deadline(),
+      this.#watch.deadline(),
       this.#links.deadline(),
     );
   }

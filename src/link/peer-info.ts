@@ -1,13 +1,15 @@
 import type { HandshakeResult } from "./handshake-self.ts";
 import type { LinkId, PeerInfo } from "./link-types.ts";
 
+type SaidByCertificate = Pick<PeerInfo, "certificate" | "name" | "groups" | "serial" | "issuers">;
+
 /** What upper layers learn of a peer when its link opens. */
 export function peerInfo(
   link: LinkId,
   facts: HandshakeResult["facts"],
   initiatedHere: boolean,
 ): PeerInfo {
-  const { address, publicKey, certificate, name, boot } = facts;
+  const { address, publicKey, certificate, name, groups, serial, issuers, boot } = facts;
   const { minorVersion, capabilities, digest, candidates } = facts;
   return {
     link,
@@ -15,6 +17,9 @@ export function peerInfo(
     publicKey,
     certificate,
     name,
+    groups,
+    serial,
+    issuers,
     boot,
     minorVersion,
     capabilities,
@@ -22,4 +27,16 @@ export function peerInfo(
     candidates,
     initiatedHere,
   };
+}
+
+/**
+ * Takes what a new certificate of the same peer says.
+ *
+ * @returns whether upper layers have to hear of it: its name or its groups changed
+ */
+export function replacePeer(link: { peer: PeerInfo }, said: SaidByCertificate): boolean {
+  const before = link.peer;
+  const { certificate, name, groups, serial, issuers } = said;
+  link.peer = { ...before, certificate, name, groups, serial, issuers };
+  return before.name !== name || before.groups.join() !== groups.join();
 }

@@ -12,7 +12,9 @@ import { PAYLOAD_TYPES } from "../wire/message-type.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
 import type { NodeConfig, NodeOutput } from "./config.ts";
 import { explain } from "./explain.ts";
+import { issuersOf } from "./issuing-ties.ts";
 import { findLease, leaseRowOf, leaseRows } from "./lease-report.ts";
+import { memberRows } from "./member-report.ts";
 import type { Parts } from "./parts.ts";
 import { Pings } from "./pings.ts";
 
@@ -52,7 +54,13 @@ export class NodeCommands {
     return this.#stopped;
   }
 
-  run(now: Millis, id: number, command: NodeCommand): void {
+  /** @param asked.wallSeconds unix time, for the dates of certificates */
+  run(
+    now: Millis,
+    asked: { readonly id: number; readonly wallSeconds: number },
+    command: NodeCommand,
+  ): void {
+    const { id } = asked;
     switch (command.name) {
       case "ping":
         return this.#ping(now, id, command.target, command.size);
@@ -68,6 +76,11 @@ export class NodeCommands {
         return this.#dhtGet(now, id, command.key);
       case "explain":
         return this.#explain(id, command);
+      case "members":
+        return this.#reply(id, { kind: "members", members: memberRows(this.#parts) });
+      case "invite":
+      case "rotate":
+        return this.#issue(now, asked, command);
       case "survey":
         this.#parts.stun.handle(now, { kind: "survey" });
         return this.#reply(id, { kind: "done" });
@@ -250,6 +263,23 @@ export class NodeCommands {
     if (link === undefined || link.path.kind === "none") return "ring";
     if (link.path.kind === "direct") return `direct ${endpointText(link.path.endpoint)}`;
     return `relay(${this.#nameOf(link.path.via)})`;
+  }
+
+  #issue(
+    now: Millis,
+    { id, wallSeconds }: { readonly id: number; readonly wallSeconds: number },
+    command: Extract<NodeCommand, { name: "invite" | "rotate" }>,
+  ): void {
+    const { issuing } = this.#parts;
+    if (issuing === undefined) {
+      return this.#fail(
+        id,
+        "unavailable",
+        "this network has no authority: nobody signs members in",
+      );
+    }
+    if (command.name === "invite") return issuing.invite(wallSeconds, id, command.wish);
+    issuing.rotate(now, id, { seed: command.seed, issuers: issuersOf(this.#parts) });
   }
 
   #fail(id: number, code: Extract<NodeReply, { kind: "failed" }>["code"], detail: string): void {

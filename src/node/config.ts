@@ -9,12 +9,19 @@ import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { AddressMode, DhcpMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
+import type { Invite } from "./invites.ts";
 import type { NodeState } from "./status.ts";
 
 export interface NodeConfig {
   readonly networkName: string;
   /** 32 bytes */
   readonly networkKey: Uint8Array;
+  /** 32 bytes, Ed25519: who signs members in; undefined = whoever has the network key is one. */
+  readonly authority?: Uint8Array;
+  /** This node's own certificate, in authority mode (crypto/certificate-chain.ts). */
+  readonly certificate?: Uint8Array;
+  /** Those that this node made and others may still use, as stored. */
+  readonly invites?: readonly Invite[];
   /** 32 bytes */
   readonly identitySeed: Uint8Array;
   /** 1..63 of [a-z0-9-] */
@@ -83,6 +90,8 @@ export type NodeInput =
   | { readonly kind: "timeout" }
   | { readonly kind: "upcall"; readonly upcall: Upcall }
   | { readonly kind: "wall"; readonly wallSeconds: number }
+  /** What `keep-invites` asked for is on disk, or could not be written. */
+  | { readonly kind: "kept"; readonly keeping: number; readonly ok: boolean }
   | { readonly kind: "bootstrap"; readonly endpoints: readonly Endpoint[] }
   | { readonly kind: "local-endpoints"; readonly endpoints: readonly Endpoint[] }
   /** Servers of the file, their names looked up. */
@@ -101,4 +110,8 @@ export type NodeOutput =
   | { readonly kind: "event"; readonly event: CoreEvent }
   | { readonly kind: "reply"; readonly id: number; readonly reply: NodeReply }
   | { readonly kind: "save"; readonly state: SavedState }
+  /** To be written durably at once, and answered by `kept`. */
+  | { readonly kind: "keep-invites"; readonly keeping: number; readonly invites: readonly Invite[] }
+  /** The node's own certificate from now on: to be stored. */
+  | { readonly kind: "certificate"; readonly bytes: Uint8Array }
   | { readonly kind: "stopped" };

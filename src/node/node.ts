@@ -5,8 +5,9 @@
 
 import { toHex } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop-reason.ts";
+import type { Upcall } from "../base/engine.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
-import { type Endpoint, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, type Ip, sameEndpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER, TimerTable } from "../base/time.ts";
 import type { SavedLease } from "../lease/leases.ts";
@@ -16,13 +17,17 @@ import { parseEcho } from "../wire/echo.ts";
 import { PAYLOAD_TYPES } from "../wire/message-type.ts";
 import { AutoMtu } from "./auto-mtu.ts";
 import { Bootstrap } from "./bootstrap.ts";
+import { certificateHealth } from "./certificate-health.ts";
 import { NodeCommands } from "./commands.ts";
 import type { NodeConfig, NodeInput, NodeOutput, SavedPeer } from "./config.ts";
+import { isIssueDatagram, isIssuePayload } from "./issuing.ts";
+import { claimedIn, drainIssuing, issuersOf } from "./issuing-ties.ts";
 import { buildParts, type Parts, type Tools } from "./parts.ts";
 import { Phases } from "./phases.ts";
 import { rememberPeers } from "./remembered-peers.ts";
 import type { NodeState, NodeStatus } from "./status.ts";
 import { innerMtu, reportStatus } from "./status-report.ts";
+import { SteadyClock } from "./steady-clock.ts";
 import { sumDrops } from "./sum-drops.ts";
 import { type FixedAddress, type News, Wiring } from "./wiring.ts";
 
@@ -54,12 +59,16 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #peers: readonly SavedPeer[];
   #unanswered = false;
   #onlineAt: Millis = 0;
+  readonly #clock = new SteadyClock();
   readonly #autoMtu: AutoMtu | undefined;
 
   constructor(config: NodeConfig, tools: Tools) {
     this.#config = config;
     this.#parts = buildParts(config, tools);
-    this.#wiring = new Wiring(this.#parts, fixedAddressOf(config));
+    this.#wiring = new Wiring(
+      this.#parts,
+      fixedAddressOf(config, claimedIn(config, this.#parts.own)),
+    );
     this.#local = config.localEndpoints;
     this.#leases = config.saved?.leases ?? [];
     this.#peers = config.saved?.peers ?? [];
@@ -89,6 +98,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       this.#phases.deadline(),
       this.#bootstrap.deadline(),
       this.#commands.deadline(),
+      this.#parts.issuing?.deadline() ?? NEVER,
     );
   }
 
@@ -114,6 +124,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     return sumDrops([
       links.drops(),
       stun.drops(),
+      this.#parts.issuing?.drops() ?? {},
       Object.fromEntries(ring.drops()),
       Object.fromEntries(vnet.drops()),
     ]);
@@ -131,6 +142,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     this.#parts.vnet.handle(now, { kind: "restore", leases: this.#leases });
     this.#parts.vnet.handle(now, { kind: "timeout" });
     const search = this.#config.searchesNearby === true;
+    this.#parts.issuing?.start(now);
     this.#phases.start(now, { endpoints: !this.#bootstrap.isEmpty, search });
     if (!this.#bootstrap.isEmpty) this.#timers.set("unanswered", now + UNANSWERED_AFTER_MS);
     this.#ask(now);
@@ -140,7 +152,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #take(now: Millis, input: NodeInput): void {
     switch (input.kind) {
       case "upcall":
-        return this.#wiring.upcall(now, input.upcall);
+        return this.#upcall(now, input.upcall);
+      case "kept":
+        return this.#parts.issuing?.kept(input.keeping, input.ok);
       case "timeout":
         return this.#timeout(now);
       case "wall":
@@ -157,8 +171,19 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "proxy":
         return this.#parts.streams.handle(now, input);
       case "command":
-        return this.#commands.run(now, input.id, input.command);
+        return this.#commands.run(
+          now,
+          { id: input.id, wallSeconds: this.#clock.at(now) },
+          input.command,
+        );
     }
+  }
+
+  #upcall(now: Millis, upcall: Upcall): void {
+    const { issuing } = this.#parts;
+    const isQuestion = upcall.kind === "datagram" && isIssueDatagram(upcall.bytes);
+    if (!isQuestion || issuing === undefined) return this.#wiring.upcall(now, upcall);
+    issuing.datagram(now, this.#clock.at(now), upcall);
   }
 
   #timeout(now: Millis): void {
@@ -173,6 +198,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     if (this.#phases.timeout(now)) this.#phaseChanged(now);
     if (this.#bootstrap.isDue(now)) this.#ask(now);
     this.#commands.timeout(now);
+    this.#parts.issuing?.timeout(now, this.#clock.at(now), () => issuersOf(this.#parts));
   }
 
   /** Everything that one input set off, until the node is quiet again. */
@@ -188,6 +214,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
         this.#parts.links.handle(now, { kind: "connect", to, role: "leaf" });
         busy = true;
       }
+      busy ||= drainIssuing(now, this.#parts, (output) => this.#outbox.push(output));
       busy ||= this.#commands.settle(now, this.#wiring.isReleasing);
     }
     for (let out = this.#commands.poll(); out !== undefined; out = this.#commands.poll()) {
@@ -209,6 +236,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
         return this.#outbox.push({ ...news, mtu: this.#mtu });
       case "link-up":
         this.#unanswered = false;
+        this.#linkedUnder(now);
         return this.#linksChanged(now);
       case "link-down":
         return this.#linksChanged(now);
@@ -274,6 +302,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 
   #echo(now: Millis, news: Extract<News, { kind: "echo" }>): void {
+    if (isIssuePayload(news.payloadType)) {
+      return this.#parts.issuing?.routed(now, this.#clock.at(now), news);
+    }
     const echo = parseEcho(news.payload);
     if (!echo.ok) return;
     if (news.payloadType === PAYLOAD_TYPES["echo-reply"]) {
@@ -299,6 +330,16 @@ export class Node implements Machine<NodeInput, NodeOutput> {
 
   #tellWall(now: Millis, wallSeconds: number): void {
     this.#parts.links.handle(now, { kind: "wall", wallSeconds });
+    this.#judgeBy(now, this.#clock.tell(now, wallSeconds));
+  }
+
+  /** A handshake was made under the clock as it is: it is right, whatever was believed before. */
+  #linkedUnder(now: Millis): void {
+    const wallSeconds = this.#clock.linked(now);
+    if (wallSeconds !== undefined) this.#judgeBy(now, wallSeconds);
+  }
+
+  #judgeBy(now: Millis, wallSeconds: number): void {
     this.#parts.dht.handle(now, { kind: "wall", wallSeconds });
     this.#parts.vnet.handle(now, { kind: "wall", wallSeconds });
   }
@@ -364,6 +405,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     if (this.#lacksAddress(now)) {
       lines.push("no address: the pool is full, the address is taken, or no quorum answers");
     }
+    lines.push(...certificateHealth(now, this.#parts, this.#clock.at(now)));
     lines.push(...this.#parts.leases.health(now), ...this.#parts.vnet.health());
     for (const view of this.#parts.links.views()) {
       if (toHex(view.peer.digest) === toHex(this.#config.digest)) continue;
@@ -375,8 +417,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 }
 
-function fixedAddressOf(config: NodeConfig): FixedAddress | undefined {
+/** @param certified an address that the node's certificate claims */
+function fixedAddressOf(config: NodeConfig, certified: Ip | undefined): FixedAddress | undefined {
   const claimed = config.claims.find((claim) => claim.name === config.nodeName)?.ip;
-  const ip = config.staticIp ?? claimed;
+  const ip = config.staticIp ?? claimed ?? certified;
   return ip === undefined ? undefined : { ip, mac: config.mac };
 }

@@ -1,10 +1,12 @@
 /** Builds the machines of one node from its configuration. */
+import { assert } from "../base/assert.ts";
 import { type Ip, ipv4FromNumber, ipv4Number, type Mac, macFromBytes } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
-import { identityFromSeed } from "../crypto/identity.ts";
-import { Membership } from "../crypto/membership.ts";
+import { type Identity, identityFromSeed } from "../crypto/identity.ts";
+import { type Member, Membership } from "../crypto/membership.ts";
+import { OwnCertificate } from "../crypto/own-certificate.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import { Dht } from "../dht/dht.ts";
 import { Leases } from "../lease/leases.ts";
@@ -16,6 +18,7 @@ import { Stun } from "../stun/stun.ts";
 import { macRule } from "../vnet/mac-record.ts";
 import { Vnet } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
+import { Issuing, type IssuingOptions } from "./issuing.ts";
 
 export interface Tools {
   readonly suite: CryptoSuite;
@@ -24,6 +27,9 @@ export interface Tools {
 
 export interface Parts {
   readonly self: RingAddress;
+  readonly own: OwnCertificate;
+  /** Undefined in `secret:` mode. */
+  readonly issuing: Issuing | undefined;
   readonly links: Links;
   readonly stun: Stun;
   readonly streams: StreamFallback;
@@ -35,11 +41,14 @@ export interface Parts {
 
 export function buildParts(config: NodeConfig, tools: Tools): Parts {
   const { suite, rng } = tools;
-  const keys = deriveClusterKeys(suite, config.networkKey);
+  const keys = deriveClusterKeys(suite, config.networkKey, config.authority);
   const identity = identityFromSeed(suite, config.identitySeed);
   const membership = new Membership(suite, keys);
-  const own = membership.issueOwn(identity, config.nodeName);
-  const who = { suite, identity, membership, self: own.address, networkId: keys.networkId };
+  const member = ownMember(config, membership, identity);
+  const own = new OwnCertificate(membership, identity, member);
+  const self = member.address;
+  const { name } = member.certificate;
+  const who = { suite, identity, membership, self, networkId: keys.networkId };
   const promised = { claims: config.claims, reservations: config.reservations ?? [] };
   const space = { range: config.range, leaseSeconds: config.leaseSeconds };
   const links = new Links({
@@ -47,8 +56,8 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
     keys,
     rng: rng.fork("link"),
     certificate: own.bytes,
-    address: own.address,
-    name: config.nodeName,
+    address: self,
+    name,
     boot: config.boot,
     digest: config.digest,
     sockets: config.sockets,
@@ -57,7 +66,9 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
     ...(config.traversal === undefined ? {} : { traversal: config.traversal }),
   });
   return {
-    self: own.address,
+    self,
+    own,
+    issuing: issuingOf(config, { ...who, keys, own, rng }),
     links,
     streams: new StreamFallback(config.streams, links),
     stun: new Stun({
@@ -66,11 +77,13 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       rng: rng.fork("stun"),
       sockets: config.bound.map((endpoint, socket) => ({ socket, endpoint })),
     }),
-    ring: new Ring({ self: own.address, rng: rng.fork("ring"), name: config.nodeName }),
+    ring: new Ring({ self, rng: rng.fork("ring"), name }),
     dht: new Dht({
       ...who,
       rng: rng.fork("dht"),
-      certificate: own.bytes,
+      get certificate() {
+        return own.bytes;
+      },
       rules: {
         lease: leaseRule({ ...who, range: config.range, ...promised }),
         mac: macRule(suite, keys.networkId),
@@ -82,13 +95,15 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       rng: rng.fork("lease"),
       reserved: [serverIpOf(config)],
       ...promised,
-      name: config.nodeName,
+      name,
     }),
     vnet: new Vnet({
       ...who,
       ...space,
       rng: rng.fork("vnet"),
-      certificate: own.bytes,
+      get certificate() {
+        return own.bytes;
+      },
       beaconKey: keys.beaconKey,
       mac: config.mac,
       mode: config.addressMode,
@@ -100,6 +115,27 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       ...(config.domain === undefined ? {} : { domain: config.domain }),
     }),
   };
+}
+
+/** The agent has checked that the certificate is this node's own (agent/certificate-file.ts). */
+function ownMember(
+  config: NodeConfig,
+  membership: Membership,
+  identity: Identity,
+): Member & { readonly bytes: Uint8Array } {
+  if (config.authority === undefined) return membership.issueOwn(identity, config.nodeName);
+  const own = membership.adoptOwn(identity, config.certificate ?? new Uint8Array(0));
+  assert(own.ok, "a certificate of this node's own");
+  return own.value;
+}
+
+function issuingOf(
+  config: NodeConfig,
+  options: Omit<IssuingOptions, "invites">,
+): Issuing | undefined {
+  if (config.authority === undefined) return undefined;
+  const rng = options.rng.fork("issuing");
+  return new Issuing({ ...options, rng, invites: config.invites ?? [] });
 }
 
 /** The DHCP server identifier: the first host address of the range, the same at every node. */

@@ -4,6 +4,7 @@ import { natKind } from "../base/nat.ts";
 import { endpointText } from "../base/net.ts";
 import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
+import { endOf } from "../crypto/authority-rules.ts";
 import type { LeaseState } from "../lease/leases.ts";
 import type { LinkView } from "../link/links.ts";
 import { isStream } from "../link/stream-sockets.ts";
@@ -12,6 +13,7 @@ import { RELAY_SHIM_BYTES } from "../wire/relay.ts";
 import type { NodeConfig } from "./config.ts";
 import type { Parts } from "./parts.ts";
 import type {
+  CertificateStatus,
   LeaseStatus,
   NatStatus,
   NodeState,
@@ -50,8 +52,17 @@ export function reportStatus(now: Millis, input: ReportInput): NodeStatus {
     lookups: parts.vnet.lookups(),
     records: countRecords(parts),
     uptimeMs: now - input.startedAt,
-    security: "secret",
+    security: parts.issuing === undefined ? "secret" : "authority",
+    certificate: certificateStatus(parts),
   };
+}
+
+function certificateStatus({ issuing, own }: Parts): CertificateStatus | undefined {
+  if (issuing === undefined) return undefined;
+  const { certificate, issuers } = own.member;
+  const { groups, mayIssue } = certificate;
+  const ends = endOf([certificate, ...issuers]);
+  return { ends, groups, mayIssue, issuer: issuers[0]?.name ?? "authority" };
 }
 
 function ownLease(config: NodeConfig, parts: Parts): LeaseState | undefined {

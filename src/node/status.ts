@@ -24,7 +24,18 @@ export interface NodeStatus {
   readonly lookups: { readonly lease: number; readonly mac: number };
   readonly records: { readonly count: number; readonly bytes: number };
   readonly uptimeMs: number;
-  readonly security: "secret";
+  readonly security: "secret" | "authority";
+  /** This node's own one; undefined in `secret:` mode. */
+  readonly certificate: CertificateStatus | undefined;
+}
+
+export interface CertificateStatus {
+  /** Unix seconds, 0 = never */
+  readonly ends: number;
+  readonly groups: readonly string[];
+  readonly mayIssue: boolean;
+  /** `authority`, or the name of the member that signed it. */
+  readonly issuer: string;
 }
 
 /** Of this node's own NAT; `weft netcheck` tells more. */

@@ -76,7 +76,6 @@ export class Floods {
   #unconfirmed: Unconfirmed[] = [];
   /** How many of them each origin has. */
   readonly #waitingOf = new Map<RingAddress, number>();
-  readonly #certificate: Uint8Array;
   readonly #run: bigint;
   #sequence = 0;
 
@@ -85,9 +84,8 @@ export class Floods {
     this.#host = host;
     this.#peers = peers;
     this.#confirmer = confirmer;
-    const { rng, certificate } = context.options;
+    const { rng } = context.options;
     this.#origins = new FloodOrigins(context.options);
-    this.#certificate = certificate;
     this.#run = (BigInt(rng.u32()) << 32n) | BigInt(rng.u32());
   }
 
@@ -101,9 +99,9 @@ export class Floods {
     const reason = checkSource(frame, buildSourceTable(own));
     if (reason !== undefined) return this.#context.drop(reason);
     if (!this.#ownBucket.take(now)) return this.#context.drop("rate-limited");
-    const { suite, networkId, identity, self } = this.#context.options;
+    const { suite, networkId, identity, self, certificate } = this.#context.options;
     const sequence = this.#sequence++;
-    const body = { run: this.#run, sequence, certificate: this.#certificate, frame };
+    const body = { run: this.#run, sequence, certificate, frame };
     const signed = emitFloodBody(body);
     const text = floodSignedText(networkId, signed);
     const signature = suite.sign(identity.signing.secretKey, text);

@@ -28,6 +28,7 @@ import {
   addressToBytes,
   type RingAddress,
 } from "../base/ring-address.ts";
+import { MAX_CHAIN_BYTES } from "./certificate-block.ts";
 import {
   clampTtlSeconds,
   type DhtRecord,
@@ -117,7 +118,6 @@ export const MAX_ANSWER_RECORDS = 4;
 /** Keeps a page of small records well below the 64 KiB of a control message. */
 export const MAX_PAGE_RECORDS = 64;
 export const DIGEST_BYTES = 8;
-const MAX_CERTIFICATE_BYTES = 512;
 const SIGNATURE_BYTES = 64;
 const ANSWER_LABEL = utf8("weft dht answer 1");
 const OPS = ["", "get", "create", "put", "merge", "sync"] as const;
@@ -190,7 +190,7 @@ export function parseAnswer(bytes: Uint8Array): Parsed<SignedAnswer> {
   const head = { request: reader.u32(), key: readAddress(reader) };
   const answer = form === FORM_ANSWER ? readReplicaAnswer(reader, head) : readPage(reader, head);
   if (!answer.ok) return answer;
-  const certificate = reader.block(MAX_CERTIFICATE_BYTES);
+  const certificate = reader.block(MAX_CHAIN_BYTES);
   const signature = reader.bytes(SIGNATURE_BYTES);
   if (!reader.ok) return dropped("truncated");
   const body = bytes.slice(0, bytes.length - SIGNATURE_BYTES);
@@ -268,7 +268,7 @@ function writeCarried(writer: ByteWriter, carried: Carried): void {
 
 function readCarried(reader: ByteReader): Parsed<Carried> {
   const remainingSeconds = reader.u32();
-  const certificate = reader.block(MAX_CERTIFICATE_BYTES);
+  const certificate = reader.block(MAX_CHAIN_BYTES);
   const bytes = reader.block(MAX_RECORD_BYTES);
   if (!reader.ok) return dropped("truncated");
   if (remainingSeconds > MAX_TTL_SECONDS) return dropped("bad-field");

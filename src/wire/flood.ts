@@ -23,6 +23,7 @@ import {
   addressToBytes,
   type RingAddress,
 } from "../base/ring-address.ts";
+import { MAX_CHAIN_BYTES } from "./certificate-block.ts";
 import { MESSAGE_TYPES } from "./message-type.ts";
 
 /** The part of the ring a receiver answers for: clockwise from `from` to `to`, both excluded. */
@@ -54,13 +55,10 @@ export interface Flood {
 
 const RANGE_BYTES = 2 + 2 * ADDRESS_BYTES;
 const SIGNATURE_BYTES = 64;
-/** As in crypto/certificate.ts. */
-const MAX_CERTIFICATE_BYTES = 512;
 /** ENGINE_LIMITS.frameBytes: the largest frame a TAP gives. */
 const MAX_FRAME_BYTES = 9_216;
 const MIN_FRAME_BYTES = 14;
-const MAX_BYTES =
-  RANGE_BYTES + 8 + 4 + 2 + MAX_CERTIFICATE_BYTES + 2 + MAX_FRAME_BYTES + SIGNATURE_BYTES;
+const MAX_BYTES = RANGE_BYTES + 8 + 4 + 2 + MAX_CHAIN_BYTES + 2 + MAX_FRAME_BYTES + SIGNATURE_BYTES;
 const LABEL = utf8("weft flood 1");
 
 /** Structure only. Errors: `truncated`, `too-long`, `unknown-type`, `bad-field`, `trailing-bytes`. */
@@ -74,7 +72,7 @@ export function parseFlood(bytes: Uint8Array): Parsed<Flood> {
   const to = addressFromBytes(reader.bytes(ADDRESS_BYTES));
   const run = reader.u64();
   const sequence = reader.u32();
-  const certificate = reader.block(MAX_CERTIFICATE_BYTES);
+  const certificate = reader.block(MAX_CHAIN_BYTES);
   const frame = reader.block(MAX_FRAME_BYTES);
   const signature = reader.bytes(SIGNATURE_BYTES);
   if (!reader.ok) return dropped("truncated");

@@ -13,6 +13,7 @@
  *   relay-fail   08 | label u32 | visited 20 B each (0..32)
  *   relay-close  09 | label u32
  *   goodbye      0a | tag u32 | reason, printable ASCII (0..64)
+ *   certificate  0e | certificate of the sender, u16 + bytes: a renewed one in place of the handshake's
  *   nat          0f | mapping u8 (0..4) | filtering u8 (0..3) | allocation u8 (0..3) | step u8
  *
  * `tag` is a random number of the sender's link object: another tag in the same session tells that
@@ -31,6 +32,7 @@ import {
   addressToBytes,
   type RingAddress,
 } from "../base/ring-address.ts";
+import { MAX_CHAIN_BYTES } from "./certificate-block.ts";
 import {
   readEndpoints,
   readOptionalEndpoint,
@@ -93,6 +95,8 @@ export type LinkMessage =
       readonly visited: readonly RingAddress[];
     }
   | { readonly type: "relay-close"; readonly label: Label }
+  /** The sender's renewed one, for the same key and address. */
+  | { readonly type: "certificate"; readonly certificate: Uint8Array }
   | { readonly type: "goodbye"; readonly tag: number; readonly reason: string }
   /** What the sender's NAT does, as far as it knows; members of minor version 0 drop it. */
   | ({ readonly type: "nat" } & PeerNat);
@@ -159,6 +163,8 @@ export function emitLinkMessage(message: LinkMessage): Uint8Array {
       return writeAddresses(writer.u32(message.label), message.visited, MAX_VISITED).finish();
     case "goodbye":
       return emitGoodbye(writer, message.tag, message.reason);
+    case "certificate":
+      return writer.block(message.certificate).finish();
     case "nat":
       writer.u8(MAPPINGS.indexOf(message.mapping)).u8(FILTERINGS.indexOf(message.filtering));
       return writer.u8(ALLOCATIONS.indexOf(message.allocation)).u8(message.step).finish();
@@ -199,6 +205,8 @@ function readBody(type: number, reader: ByteReader): LinkMessage | "unknown-type
       return { type: "relay-close", label: reader.u32() };
     case MESSAGE_TYPES.goodbye:
       return readGoodbye(reader);
+    case MESSAGE_TYPES.certificate:
+      return { type: "certificate", certificate: reader.block(MAX_CHAIN_BYTES) };
     case MESSAGE_TYPES.nat:
       return readNat(reader);
     default:

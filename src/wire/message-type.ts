@@ -15,6 +15,8 @@ export const DATAGRAM_TYPES = {
   "handshake-3": 194,
   cookie: 195,
   "version-refused": 196,
+  "issue-question": 197,
+  "issue-answer": 198,
   data: 200,
   relay: 201,
 } as const;
@@ -31,6 +33,7 @@ export const MESSAGE_TYPES = {
   "relay-fail": 0x08,
   "relay-close": 0x09,
   goodbye: 0x0a,
+  certificate: 0x0e,
   nat: 0x0f,
   routed: 0x10,
   neighbours: 0x11,
@@ -54,6 +57,8 @@ export const PAYLOAD_TYPES = {
   "echo-reply": 0x26,
   find: 0x27,
   "find-answer": 0x28,
+  "issue-question": 0x2a,
+  "issue-answer": 0x2b,
 } as const;
 
 export type DatagramType = keyof typeof DATAGRAM_TYPES;

@@ -193,6 +193,18 @@ describe("running", () => {
     agent.stop();
   });
 
+  it("tells the node within seconds when somebody sets the clock, and only then", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const agent = await started();
+    const told = () => machine.node.inputs.filter((input) => input.kind === "wall");
+    vi.advanceTimersByTime(10_000);
+    expect(told()).toEqual([]);
+    machine.wallMs += 15 * 365 * 86_400_000;
+    vi.advanceTimersByTime(10_000);
+    expect(told()).toEqual([{ kind: "wall", wallSeconds: Math.floor(machine.wallMs / 1_000) }]);
+    agent.stop();
+  });
+
   it("takes up changes of addresses when the kernel says so, each once", async () => {
     const agent = await started();
     const told = () => machine.node.inputs.filter((input) => input.kind === "local-endpoints");

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import { Agent, type AgentTools, type EngineRequest } from "../../src/agent/agent.ts";
+import { Agent } from "../../src/agent/agent.ts";
+import type { AgentTools, EngineRequest } from "../../src/agent/agent-tools.ts";
 import type { SrvRecord } from "../../src/agent/bootstrap-names.ts";
 import { type Config, loadConfig } from "../../src/agent/config.ts";
 import type { WeftError } from "../../src/agent/errors.ts";
@@ -107,6 +108,7 @@ export const STATUS: NodeStatus = {
   records: { count: 7, bytes: 2_100 },
   uptimeMs: 65_000,
   security: "secret",
+  certificate: undefined,
 };
 
 export const EVENT: CoreEvent = {
@@ -239,6 +241,7 @@ export class FakeMachine {
     tapFramesOut: 10,
     relayedDatagrams: 11,
   };
+  wallMs = Date.UTC(2026, 0, 2);
   addresses: HostAddress[] = [{ interface: "eth0", ip: "192.168.1.5", prefix: 24 }];
   names: Readonly<Record<string, readonly string[]>> = {};
   readonly lan: LanSocketOptions[] = [];
@@ -293,7 +296,7 @@ export class FakeMachine {
       hasAes: true,
       hasIpv6: false,
       now: () => performance.now(),
-      wallMs: () => Date.UTC(2026, 0, 2),
+      wallMs: () => this.wallMs,
       drawBoot: () => 7n,
       openEngine: (request) => this.#open(request),
       createNode: (config) => {

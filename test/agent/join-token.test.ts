@@ -60,6 +60,28 @@ describe("the token of weft join", () => {
     expect(decodeToken(GOLDEN)).toEqual(LAB);
   });
 
+  it("with a certificate or an invite is of form 2, and without its grant nothing", () => {
+    const invite = {
+      kind: "invite",
+      name: "beta",
+      number: "00000000000000a1",
+      secret: "ab".repeat(32),
+      issuer: "cd".repeat(32),
+      address: "ef".repeat(20),
+      ends: 1_800_000_000,
+    } as const;
+    for (const grant of [invite, { kind: "certificate", certificate: "0102" } as const]) {
+      const token = encodeToken({ ...LAB, grant });
+      expect(token).toMatch(/^weft2\./);
+      expect(decodeToken(token)).toEqual({ ...LAB, grant });
+    }
+    const key = Buffer.from(KEY, "base64");
+    for (const grant of [undefined, {}, { ...invite, number: "1" }, { ...invite, more: 1 }]) {
+      const inner = deflateRawSync(JSON.stringify({ file: LAB.values, grant }));
+      expect(refusal(tokenOf(concat(key, inner), 2))).toMatch(/carries no cluster file/);
+    }
+  });
+
   it("leaves out what belongs to one machine", () => {
     const values = { ...LAB.values, state_dir: "/a", run_dir: "/b", ip: "10.9.0.1", secret: KEY };
     expect(decodeToken(encodeToken({ ...LAB, values })).values).toEqual(LAB.values);
@@ -98,8 +120,8 @@ describe("the token of weft join", () => {
   });
 
   it("of another form names the version that is needed", () => {
-    expect(refusal("weft2.AAAA")).toBe(
-      "the token has form 2, this weft reads form 1: install the same version on both machines (here is the older one)",
+    expect(refusal("weft3.AAAA")).toBe(
+      "the token has form 3, this weft reads forms 1 and 2: install the same version on both machines (here is the older one)",
     );
     expect(refusal("weft0.AAAA")).toContain("(there is the older one)");
   });

@@ -30,7 +30,7 @@ describe("secret mode", () => {
     const outcome = new Membership(suite, keys).verify(own.bytes, NOW);
     expect(outcome).toEqual({
       ok: true,
-      value: { certificate: own.certificate, address: own.address },
+      value: { certificate: own.certificate, address: own.address, issuers: [] },
     });
     expect(own.certificate.name).toBe("alpha");
     expect(own.certificate.publicKey).toEqual(identity.signing.publicKey);

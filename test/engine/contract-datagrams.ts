@@ -34,7 +34,8 @@ export function datagramContract(lab: () => Lab): void {
     const node = await lab().node();
     const raw = await lab().raw();
     const good: Uint8Array[] = [];
-    for (const type of [192, 193, 194, 195, 196]) good.push(await withMac1(type, 1 + type - 190));
+    for (const type of [192, 193, 194, 195, 196, 197, 198])
+      good.push(await withMac1(type, 1 + type - 190));
     const stun = Uint8Array.of(0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, ...new Array(12).fill(7));
     good.push(stun);
     for (const datagram of good) raw.send(node.endpoint, datagram);
@@ -43,12 +44,12 @@ export function datagramContract(lab: () => Lab): void {
       bad[at] = (bad[at] ?? 0) ^ 1;
       raw.send(node.endpoint, bad);
     }
-    for (const type of [4, 64, 191, 197, 199, 202, 255]) {
+    for (const type of [4, 64, 191, 199, 202, 208, 255]) {
       raw.send(node.endpoint, new Uint8Array(100).fill(type));
     }
     for (const length of [1, 16, 31, 32]) raw.send(node.endpoint, new Uint8Array(length).fill(192));
     raw.send(node.endpoint, stun);
-    await lab().until(() => upcallsOf(node, "datagram").length === 7 && droppedTotal(node) === 14);
+    await lab().until(() => upcallsOf(node, "datagram").length === 9 && droppedTotal(node) === 14);
     expect(upcallsOf(node, "datagram").map((upcall) => upcall.bytes)).toEqual([...good, stun]);
     expect(node.upcalls[0]).toMatchObject({ socket: 0, from: raw.endpoint });
     expect(droppedFor(node, "bad-mac1")).toBeGreaterThanOrEqual(3);

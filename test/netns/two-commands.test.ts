@@ -1,10 +1,9 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { CLI } from "../../lab/agent.ts";
 import type { Site } from "../../lab/lab.ts";
-import { eventually, type Finished } from "../../lab/shell.ts";
+import { eventually } from "../../lab/shell.ts";
 import { describeWhere } from "../support/requires.ts";
 import { Cluster, figure, kernelNeeds, secondsSince } from "./cluster.ts";
+import { weft } from "./weft-words.ts";
 
 const TITLE =
   "a network in three commands: init and up on one machine, the printed line on the other";
@@ -72,14 +71,3 @@ describeWhere(TITLE, kernelNeeds(), () => {
     await weft(third, ["down"]);
   });
 });
-
-/** Each site has its own /etc, /var/lib and /run by variables, as three machines would. */
-function weft(site: Site, words: readonly string[], input = ""): Promise<Finished> {
-  const env = {
-    WEFT_CONFIG_DIR: join(site.folder, "etc"),
-    WEFT_STATE_DIR: join(site.folder, "state"),
-    WEFT_RUN_DIR: join(site.folder, "run"),
-    WEFT_NODE: site.name,
-  };
-  return site.finish([process.execPath, CLI, ...words], { env, input });
-}

@@ -47,6 +47,7 @@ class Bench {
     const peer = {
       ...{ link: number, address, publicKey: new Uint8Array(32), certificate: new Uint8Array(0) },
       ...{ name: `n${number}`, boot: 1n, minorVersion: 0, capabilities: 0 },
+      ...{ groups: [], serial: 0n, issuers: [] },
       ...{ digest: new Uint8Array(32), candidates: [], initiatedHere: true },
     };
     const link = this.links.add(0, peer, "near", true);

@@ -16,6 +16,9 @@ import { Ring, type RingInput, type RingOutput } from "../../src/ring/ring.ts";
 const HANDSHAKE = 0x22;
 const PAYLOAD = 0x25;
 
+/** What a peer without an authority shows. */
+const NO_AUTHORITY = { groups: [], serial: 0n, issuers: [] };
+
 export interface NetOptions {
   readonly seed: number;
   /** Probability that one packet is lost. */
@@ -344,7 +347,7 @@ export class VirtualNet {
 
   #linkUp(node: TestNode, { peer, id }: FakeLink, initiatedHere: boolean): void {
     const endpoint: Endpoint = { ip: "192.0.2.1", port: 1 + (Number(peer.address & 0xffffn) >> 1) };
-    const keys = { publicKey: new Uint8Array(32), certificate: new Uint8Array(0) };
+    const keys = { publicKey: new Uint8Array(32), certificate: new Uint8Array(0), ...NO_AUTHORITY };
     const versions = { boot: 1n, minorVersion: 0, capabilities: 0, digest: new Uint8Array(32) };
     this.feed(node, {
       kind: "link-up",

@@ -34,7 +34,7 @@ const anyFlood: fc.Arbitrary<Flood> = fc
     body: fc.record({
       run: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
       sequence: fc.nat(0xffffffff),
-      certificate: fc.uint8Array({ maxLength: 512 }),
+      certificate: fc.uint8Array({ maxLength: 640 }),
       frame: fc.uint8Array({ minLength: 14, maxLength: 2_000 }),
     }),
     signature: fc.uint8Array({ minLength: 64, maxLength: 64 }),
@@ -69,7 +69,7 @@ describe("flood", () => {
     expect(parseFlood(emitFlood({ ...FLOOD, signed: short })).ok).toBe(false);
     const long = emitFloodBody({ ...FLOOD.body, frame: new Uint8Array(9_217) });
     expect(parseFlood(emitFlood({ ...FLOOD, signed: long })).ok).toBe(false);
-    const certificate = emitFloodBody({ ...FLOOD.body, certificate: new Uint8Array(513) });
+    const certificate = emitFloodBody({ ...FLOOD.body, certificate: new Uint8Array(641) });
     expect(parseFlood(emitFlood({ ...FLOOD, signed: certificate })).ok).toBe(false);
     expect(parseFlood(new Uint8Array(65_535))).toEqual({ ok: false, reason: "too-long" });
   });

@@ -50,6 +50,7 @@ const GOLDEN: readonly (readonly [LinkMessage, string])[] = [
   [{ type: "relay-ok", label: 9 }, "07 09 00 00 00"],
   [{ type: "relay-fail", label: 9, visited: [at(0x44)] }, `08 09 00 00 00 01 44 ${Z}`],
   [{ type: "relay-close", label: 9 }, "09 09 00 00 00"],
+  [{ type: "certificate", certificate: Uint8Array.of(0xab, 0xcd) }, "0e 02 00 ab cd"],
   [{ type: "goodbye", tag: 7, reason: "stopped" }, "0a 07 00 00 00 07 73 74 6f 70 70 65 64"],
   [
     {

@@ -1,4 +1,5 @@
 /** `weft config check|show`: what a file says, where each value comes from, and what is wrong. */
+import { authorityKeyText } from "../../agent/authority-key.ts";
 import { bootstrapText } from "../../agent/bootstrap-entry.ts";
 import { type Config, loadConfig } from "../../agent/config.ts";
 import { KEY_NAMES, type Key } from "../../agent/config-schema.ts";
@@ -71,6 +72,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     name: config.name,
     secret: usesFile ? undefined : "(hidden)",
     secret_file: usesFile ? "(hidden)" : undefined,
+    authority: config.authority && authorityKeyText(config.authority),
     bootstrap: config.bootstrap.map(bootstrapText),
     lan: config.lan,
     mainline_nodes: config.mainlineNodes.map(hostPortText),

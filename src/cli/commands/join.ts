@@ -1,5 +1,5 @@
 /** `weft join TOKEN`: writes the cluster file that the token is, and starts the agent. */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { stringify } from "yaml";
 import { loadConfig } from "../../agent/config.ts";
@@ -9,8 +9,9 @@ import { EXIT, messageOf, systemCodeOf, WeftError } from "../../agent/errors.ts"
 import { decodeToken, type JoinToken, MAX_TOKEN_CHARS } from "../../agent/join-token.ts";
 import { clusterFile, defaultFolders } from "../../agent/paths.ts";
 import { type Command, type CommandContext, flagArg, textArg } from "../command.ts";
+import { installGrant } from "../install-grant.ts";
 import { writeNewFile } from "../new-file.ts";
-import { addKeyOptions, configSources, outputOptions } from "../options.ts";
+import { addKeyOptions, configSources, outputOptions, type Selection } from "../options.ts";
 import { print } from "../output.ts";
 import { addWaitOption, startAndWait } from "./up.ts";
 
@@ -30,14 +31,14 @@ export const joinCommand: Command = {
     const { terminal, args } = context;
     const token = decodeToken(await tokenText(context));
     const file = placeOf(context, token);
-    refuseMember(file, token);
-    writeNewFile(file, textOf(token));
+    const isNew = writeFileOf(file, token);
+    const folders = defaultFolders(terminal.env, terminal.uid);
+    const selection = { network: token.name, file, folders };
+    if (token.grant !== undefined) await installOrUndo(context, selection, { token, isNew });
     if (!flagArg(context, "start")) {
       print(terminal, outputOptions(args), { network: token.name, file }, () => written(file));
       return EXIT.ok;
     }
-    const folders = defaultFolders(terminal.env, terminal.uid);
-    const selection = { network: token.name, file, folders };
     return startAndWait(context, selection, loadConfig(configSources(terminal, args, selection)));
   },
 };
@@ -72,20 +73,56 @@ function placeOf(context: CommandContext, token: JoinToken): string {
   return clusterFile(defaultFolders(terminal.env, terminal.uid), token.name);
 }
 
+/**
+ * With a certificate the file may be there already: it is the same network's, and stays as it is.
+ *
+ * @returns whether it was written now
+ */
+function writeFileOf(file: string, token: JoinToken): boolean {
+  if (token.grant === undefined) refuseMember(file, token);
+  else if (isOfNetwork(file, token)) return false;
+  writeNewFile(file, textOf(token));
+  return true;
+}
+
+/** A token that gives no certificate leaves nothing behind. */
+async function installOrUndo(
+  context: CommandContext,
+  selection: Selection,
+  joined: { readonly token: JoinToken; readonly isNew: boolean },
+): Promise<void> {
+  const { grant } = joined.token;
+  try {
+    const config = loadConfig(configSources(context.terminal, context.args, selection));
+    if (grant !== undefined) await installGrant(context.terminal, config, grant);
+  } catch (error) {
+    if (joined.isNew) rmSync(selection.file, { force: true });
+    throw error;
+  }
+}
+
 /** The file may have been changed since: its key tells whether it is this network. */
 function refuseMember(file: string, token: JoinToken): void {
-  const text = readIfThere(file, MAX_FILE_BYTES)?.toString("utf8");
-  if (text?.includes(token.secret) === true)
+  if (isOfNetwork(file, token))
     throw new WeftError(
       "already-joined",
       `${file} holds this network already: start it with \`weft up ${token.name}\``,
     );
 }
 
-function textOf({ name, secret, values }: JoinToken): string {
+function isOfNetwork(file: string, token: JoinToken): boolean {
+  const text = readIfThere(file, MAX_FILE_BYTES)?.toString("utf8");
+  return text?.includes(token.secret) === true;
+}
+
+function textOf({ name, secret, values, grant }: JoinToken): string {
   const { name: _, ...rest } = values;
+  const meaning =
+    grant === undefined
+      ? "# Whoever holds it is a member: the key below cannot be taken back from one machine alone."
+      : "# It makes nobody a member: the certificate in the state folder does.";
   return `# The network ${name}, from another member's \`weft invite\`. Mode 0600.
-# Whoever holds it is a member: the key below cannot be taken back from one machine alone.
+${meaning}
 ${stringify({ name, secret, ...rest })}`;
 }
 

@@ -131,6 +131,9 @@ function invitationText(
   status: AgentStatus,
 ): string {
   if (status.peers.length > 0) return "";
+  if (config.authority !== undefined) {
+    return `\nFor each other machine, where this member may issue: weft invite ITS-NAME ${config.name}\n`;
+  }
   const sources = configSources(context.terminal, context.args, selection);
   const invitation = invitationOrWhy(() => inviteTo(config, sources, status));
   if (typeof invitation === "string") return `\nNo line for other machines: ${invitation}\n`;

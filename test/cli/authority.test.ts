@@ -1,0 +1,158 @@
+/** The verbs of an authority's network, without an agent: what they write, and what they refuse. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readCertificates } from "../../src/agent/certificate-file.ts";
+import { decodeToken } from "../../src/agent/join-token.ts";
+import { fromHex } from "../../src/base/bytes.ts";
+import type { Terminal } from "../../src/cli/terminal.ts";
+import type { Certificate } from "../../src/crypto/certificate.ts";
+import { parseChain } from "../../src/crypto/certificate-chain.ts";
+import { type Ran, runWords } from "./cli-bench.ts";
+
+let folder = "";
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "weft-authority-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** On a machine of that name, with files of its own. */
+function at(
+  machine: string,
+  words: readonly string[],
+  given: Partial<Terminal> = {},
+): Promise<Ran> {
+  const env = {
+    WEFT_CONFIG_DIR: join(folder, machine, "etc"),
+    WEFT_STATE_DIR: join(folder, machine, "state"),
+    WEFT_RUN_DIR: join(folder, machine, "run"),
+  };
+  return runWords(words, folder, { hostname: machine, ...given, env });
+}
+
+async function init(...more: readonly string[]): Promise<Ran> {
+  return at("alpha", ["init", "lab", "--authority", ...more]);
+}
+
+function certificateAt(machine: string): Certificate | undefined {
+  return certificateIn(readCertificates(join(folder, machine, "state/lab"))[0]);
+}
+
+function certificateIn(bytes: Uint8Array | undefined): Certificate | undefined {
+  const chain = parseChain(bytes ?? new Uint8Array(0));
+  return chain.ok ? chain.value.leaf.certificate : undefined;
+}
+
+/** Signed on the first machine for the key of another one. */
+async function signed(machine: string, ...more: readonly string[]): Promise<string> {
+  const key = (await at(machine, ["keygen", "lab"])).out.trim();
+  const ran = await at("alpha", ["sign", key, "lab", "--name", machine, ...more]);
+  expect([ran.code, ran.err]).toEqual([0, ""]);
+  return ran.out.trim().replace(/^weft join /, "");
+}
+
+describe("weft init --authority", () => {
+  it("writes file, authority's key and a certificate that may issue, each 0600", async () => {
+    const ran = await init("--groups", "web,ops", "--days", "10");
+    expect([ran.code, ran.err]).toEqual([0, ""]);
+    expect(ran.out).toContain("Wrote DIR/alpha/etc/lab.authority (mode 0600)");
+    for (const file of ["etc/lab.yaml", "etc/lab.authority", "state/lab/certificate"]) {
+      expect(statSync(join(folder, "alpha", file)).mode & 0o777, file).toBe(0o600);
+    }
+    const own = certificateAt("alpha");
+    expect(own).toMatchObject({ name: "alpha", groups: ["ops", "web"], mayIssue: true });
+    const now = Date.now() / 1_000;
+    expect((own?.notAfter ?? 0) - now).toBeGreaterThan(10 * 86_400 - 3_600);
+    expect((own?.notAfter ?? 0) - now).toBeLessThan(10 * 86_400 + 3_600);
+    const text = readFileSync(join(folder, "alpha/etc/lab.yaml"), "utf8");
+    expect(text).toMatch(/^authority: \S{44}$/m);
+    expect((await at("alpha", ["config", "check", "lab"])).code).toBe(0);
+  });
+
+  it("does not overwrite a certificate, nor a key", async () => {
+    await init();
+    rmSync(join(folder, "alpha/etc"), { recursive: true });
+    const again = await init();
+    expect([again.code, again.err]).toEqual([
+      5,
+      "weft: DIR/alpha/state/lab holds a certificate of a network lab: choose another name, or another --state-dir\n",
+    ]);
+    expect(existsSync(join(folder, "alpha/etc/lab.authority"))).toBe(false);
+  });
+});
+
+describe("weft sign", () => {
+  it("makes a line for one machine, which joins with it", async () => {
+    await init();
+    const token = await signed("beta", "--groups", "web", "--claims", "10.117.0.9", "--may-issue");
+    const joined = await at("beta", ["join", "-", "--no-start"], {
+      readLine: () => Promise.resolve(token),
+    });
+    expect([joined.code, joined.err]).toEqual([0, ""]);
+    expect(certificateAt("beta")).toMatchObject({
+      ...{ name: "beta", groups: ["web"], claims: ["10.117.0.9"], mayIssue: true },
+    });
+    const foreign = await at("gamma", ["join", token, "--no-start"]);
+    expect(foreign.code).toBe(5);
+    expect(foreign.err).toMatch(/^weft: the token is for another machine's key: [^\n]+\n$/);
+    expect(existsSync(join(folder, "gamma/etc/lab.yaml"))).toBe(false);
+  });
+
+  it("again, by the line from before: what is not said anew stays, the salt and its place too", async () => {
+    await init();
+    const token = await signed("beta", "--groups", "web", "--days", "1");
+    const ran = await at("alpha", ["sign", "-", "lab", "--groups", "ops"], {
+      readLine: () => Promise.resolve(`weft join ${token}`),
+    });
+    const certificateOf = (text: string) => {
+      const { grant } = decodeToken(text);
+      return grant?.kind === "certificate" ? certificateIn(fromHex(grant.certificate)) : undefined;
+    };
+    const [before, after] = [certificateOf(token), certificateOf(ran.out)];
+    expect(after).toMatchObject({ name: "beta", groups: ["ops"], salt: before?.salt });
+    expect(after?.serial).not.toBe(before?.serial);
+    expect(after?.notAfter).toBeGreaterThan(before?.notAfter ?? 0);
+  });
+
+  it("refuses with one line what is no key, no name, no group, no days", async () => {
+    await init();
+    const key = (await at("beta", ["keygen", "lab"])).out.trim();
+    const lines = [
+      ["sign", "abc", "lab", "--name", "x"],
+      ["sign", `${"A".repeat(43)}=`, "lab", "--name", "x"],
+      ["sign", key, "lab"],
+      ["sign", key, "lab", "--name", "Über"],
+      ["sign", key, "lab", "--name", "x", "--groups", "a b"],
+      ["sign", key, "lab", "--name", "x", "--claims", "10.0.0"],
+      ["sign", key, "lab", "--name", "x", "--days", "0"],
+    ];
+    for (const words of lines) {
+      const ran = await at("alpha", words);
+      expect([ran.code, ran.out], words.join(" ")).toEqual([2, ""]);
+      expect(ran.err).toMatch(/^weft: [^\n]+\n$/);
+    }
+  });
+
+  it("works with the file's own authority alone", async () => {
+    await init();
+    const key = (await at("beta", ["keygen", "lab"])).out.trim();
+    await at("other", ["init", "lab", "--authority"]);
+    const words = ["sign", key, "lab", "--name", "beta", "--key-file"];
+    const ran = await at("alpha", [...words, join(folder, "other/etc/lab.authority")]);
+    expect([ran.code, ran.out]).toEqual([2, ""]);
+    expect(ran.err).toContain("is the key of another authority than the one in the cluster file");
+    await at("plain", ["init", "lab"]);
+    const plain = await at("plain", [...words, join(folder, "other/etc/lab.authority")]);
+    expect(plain.err).toContain("lab has no authority");
+  });
+});
+
+describe("weft keygen", () => {
+  it("prints the same key each time, with no cluster file yet", async () => {
+    const first = await at("beta", ["keygen", "lab"]);
+    expect(first.out).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
+    expect(await at("beta", ["keygen", "lab"])).toEqual(first);
+    expect((await at("gamma", ["keygen", "lab"])).out).not.toBe(first.out);
+  });
+});

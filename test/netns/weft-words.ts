@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { CLI } from "../../lab/agent.ts";
+import type { Site } from "../../lab/lab.ts";
+import type { Finished } from "../../lab/shell.ts";
+
+/** Runs `weft WORDS`. Each site has its own /etc, /var/lib and /run by variables, as machines would. */
+export function weft(site: Site, words: readonly string[], input = ""): Promise<Finished> {
+  return weftAs(site, site.name, words, input);
+}
+
+/** As a machine of that name, with files of its own, at the same place of the network. */
+export function weftAs(
+  site: Site,
+  name: string,
+  words: readonly string[],
+  input = "",
+): Promise<Finished> {
+  const folder = name === site.name ? site.folder : join(site.folder, name);
+  return run(site, { folder, name, input }, words);
+}
+
+/** With more variables, which the agent that it starts has too. */
+export function weftWith(
+  site: Site,
+  env: Readonly<Record<string, string>>,
+  words: readonly string[],
+): Promise<Finished> {
+  return run(site, { folder: site.folder, name: site.name, input: "", env }, words);
+}
+
+interface Machine {
+  readonly folder: string;
+  readonly name: string;
+  readonly input: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+function run(
+  site: Site,
+  { folder, name, input, env = {} }: Machine,
+  words: readonly string[],
+): Promise<Finished> {
+  const places = {
+    WEFT_CONFIG_DIR: join(folder, "etc"),
+    WEFT_STATE_DIR: join(folder, "state"),
+    WEFT_RUN_DIR: join(folder, "run"),
+    WEFT_NODE: name,
+  };
+  return site.finish([process.execPath, CLI, ...words], { env: { ...places, ...env }, input });
+}
