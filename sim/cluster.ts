@@ -18,8 +18,8 @@ export interface ClusterOptions {
   /** Which hosts everyone asks first; default: host 0. */
   readonly bootstrap?: readonly number[];
   readonly config?: Partial<NodeConfig>;
-  /** Of one host alone. */
-  readonly configOf?: (i: number) => Partial<NodeConfig>;
+  /** What one host's file says beside that. */
+  readonly configOf?: (host: number) => Partial<NodeConfig>;
   /** Hosts that hold another network's key. */
   readonly strangers?: readonly number[];
 }

@@ -6,7 +6,7 @@ import type { CryptoSuite } from "../crypto/suite.ts";
 import { AUTO_MTU } from "../node/auto-mtu.ts";
 import type { NodeConfig, SavedState } from "../node/config.ts";
 import type { Config } from "./config.ts";
-import { sharedDigest } from "./shared-digest.ts";
+import { sharedDigest, sharedSettings } from "./shared-digest.ts";
 
 /** The port that networks without UDP let out. */
 const HTTPS_PORT = 443;
@@ -79,6 +79,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     ...certified,
     boot: facts.boot,
     digest,
+    shared: sharedSettings(config),
     range: config.range,
     leaseSeconds: config.leaseSeconds,
     addressMode: config.addressMode,

@@ -22,6 +22,7 @@ import {
   settleCipher,
 } from "../wire/handshake-payload.ts";
 import { MINOR_VERSION } from "../wire/message-type.ts";
+import { CAPABILITY_SHARED_PART } from "../wire/shared-part.ts";
 import { CAPABILITY_NO_RELAY, type RelayPolicy } from "./relay-policy.ts";
 import { CAPABILITY_AGGRESSIVE, type TraversalMode } from "./traversal-mode.ts";
 
@@ -212,5 +213,7 @@ function certifiedFacts(
 
 function capabilitiesOf({ relay, traversal }: SelfOptions): number {
   const noRelay = relay?.kind === "off" ? CAPABILITY_NO_RELAY : 0;
-  return noRelay | (traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0);
+  return (
+    CAPABILITY_SHARED_PART | noRelay | (traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0)
+  );
 }

@@ -10,6 +10,7 @@ import type { StunMode } from "../stun/stun.ts";
 import type { AddressMode, DhcpMode } from "../vnet/vnet.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
 import type { Invite } from "./invites.ts";
+import type { SharedSetting } from "./shared-parts.ts";
 import type { NodeState } from "./status.ts";
 
 export interface NodeConfig {
@@ -30,6 +31,8 @@ export interface NodeConfig {
   readonly boot: bigint;
   /** 32 bytes, of the cluster file's shared part */
   readonly digest: Uint8Array;
+  /** That part key by key, told to members with another digest; default: nothing. */
+  readonly shared?: readonly SharedSetting[];
   readonly range: Subnet;
   readonly leaseSeconds: number;
   readonly addressMode: AddressMode;

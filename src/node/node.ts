@@ -3,7 +3,6 @@
  * of joining, the bootstrap, commands from outside, the state that outlives a restart.
  */
 
-import { toHex } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop-reason.ts";
 import type { Upcall } from "../base/engine.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
@@ -127,6 +126,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       this.#parts.issuing?.drops() ?? {},
       Object.fromEntries(ring.drops()),
       Object.fromEntries(vnet.drops()),
+      Object.fromEntries(this.#wiring.drops()),
     ]);
   }
 
@@ -278,7 +278,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   /** In mode dhcp a machine on the TAP has to ask first. */
   #lacksAddress(now: Millis): boolean {
     const asks = this.#config.addressMode !== "dhcp" && this.#phases.phase !== "joining";
-    if (!asks || this.#parts.leases.states().length > 0) return false;
+    const isTold = this.#parts.shared.isRangeDisputed;
+    if (!asks || isTold || this.#parts.leases.states().length > 0) return false;
     return now >= this.#onlineAt + ADDRESS_WITHIN_MS;
   }
 
@@ -406,14 +407,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       lines.push("no address: the pool is full, the address is taken, or no quorum answers");
     }
     lines.push(...certificateHealth(now, this.#parts, this.#clock.at(now)));
-    lines.push(...this.#parts.leases.health(now), ...this.#parts.vnet.health());
-    for (const view of this.#parts.links.views()) {
-      if (toHex(view.peer.digest) === toHex(this.#config.digest)) continue;
-      lines.push(
-        `${view.peer.name} uses another cluster file: compare range, lease, nodes and reservations on both sides`,
-      );
-    }
-    return lines;
+    const { leases, shared, vnet } = this.#parts;
+    return [...lines, ...leases.health(now), ...vnet.health(), ...shared.lines()];
   }
 }
 

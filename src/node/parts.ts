@@ -1,6 +1,6 @@
 /** Builds the machines of one node from its configuration. */
 import { assert } from "../base/assert.ts";
-import { type Ip, ipv4FromNumber, ipv4Number, type Mac, macFromBytes } from "../base/net.ts";
+import { type Mac, macFromBytes } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
@@ -9,6 +9,7 @@ import { type Member, Membership } from "../crypto/membership.ts";
 import { OwnCertificate } from "../crypto/own-certificate.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import { Dht } from "../dht/dht.ts";
+import { serverIpOf } from "../lease/leasable.ts";
 import { Leases } from "../lease/leases.ts";
 import { leaseRule } from "../lease/winner.ts";
 import { Links } from "../link/links.ts";
@@ -19,6 +20,7 @@ import { macRule } from "../vnet/mac-record.ts";
 import { Vnet } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
 import { Issuing, type IssuingOptions } from "./issuing.ts";
+import { SharedParts } from "./shared-parts.ts";
 
 export interface Tools {
   readonly suite: CryptoSuite;
@@ -37,6 +39,7 @@ export interface Parts {
   readonly dht: Dht;
   readonly leases: Leases;
   readonly vnet: Vnet;
+  readonly shared: SharedParts;
 }
 
 export function buildParts(config: NodeConfig, tools: Tools): Parts {
@@ -70,6 +73,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
     own,
     issuing: issuingOf(config, { ...who, keys, own, rng }),
     links,
+    shared: new SharedParts(suite, { digest: config.digest, settings: config.shared ?? [] }),
     streams: new StreamFallback(config.streams, links),
     stun: new Stun({
       mode: config.stun,
@@ -93,7 +97,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       ...who,
       ...space,
       rng: rng.fork("lease"),
-      reserved: [serverIpOf(config)],
+      reserved: [serverIpOf(config.range)],
       ...promised,
       name,
     }),
@@ -110,7 +114,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       bridged: config.bridged === true,
       dhcp: config.dhcp ?? "auto",
       mtu: config.mtu,
-      serverIp: serverIpOf(config),
+      serverIp: serverIpOf(config.range),
       serverMac: serverMacOf(suite, keys.networkId),
       ...(config.domain === undefined ? {} : { domain: config.domain }),
     }),
@@ -136,11 +140,6 @@ function issuingOf(
   if (config.authority === undefined) return undefined;
   const rng = options.rng.fork("issuing");
   return new Issuing({ ...options, rng, invites: config.invites ?? [] });
-}
-
-/** The DHCP server identifier: the first host address of the range, the same at every node. */
-function serverIpOf(config: NodeConfig): Ip {
-  return ipv4FromNumber(ipv4Number(config.range.first) + 1);
 }
 
 /** Locally administered, unicast, the same at every node of one network. */

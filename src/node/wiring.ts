@@ -6,6 +6,7 @@
  *                   └> stun ┘└───────┴─ vnet ─┴────────┘
  */
 import { assert, unreachable } from "../base/assert.ts";
+import type { DropReason } from "../base/drop-reason.ts";
 import type { SocketIndex, Upcall } from "../base/engine.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import type { Endpoint, Ip, Mac } from "../base/net.ts";
@@ -59,6 +60,7 @@ export class Wiring {
   readonly #fixed: FixedAddress | undefined;
   readonly #news = new Outbox<News>();
   readonly #idle = new IdleLinks();
+  readonly #drops = new Map<DropReason, number>();
   /** Requests that take a lease out of the DHT and are not answered yet. */
   readonly #removals = new Set<number>();
 
@@ -121,6 +123,11 @@ export class Wiring {
     return this.#removals.size > 0;
   }
 
+  /** Of messages that the node itself takes. */
+  drops(): ReadonlyMap<DropReason, number> {
+    return this.#drops;
+  }
+
   poll(): News | undefined {
     return this.#news.poll();
   }
@@ -143,6 +150,7 @@ export class Wiring {
     }
     switch (output.kind) {
       case "link-up": {
+        this.#compareFiles(now, output.peer);
         const role = this.#parts.links.byAddress(output.peer.address)?.role;
         ring.handle(now, role === undefined ? output : { ...output, role });
         vnet.handle(now, output);
@@ -152,6 +160,8 @@ export class Wiring {
         stun.handle(now, { kind: "member", link: output.link, endpoint: undefined });
         ring.handle(now, output);
         vnet.handle(now, output);
+        this.#parts.shared.linkDown(output.link);
+        this.#reviewDispute(now);
         return this.#news.push(output);
       case "path": {
         ring.handle(now, output);
@@ -167,7 +177,7 @@ export class Wiring {
       case "observed":
         return stun.handle(now, output);
       case "message":
-        return isRingMessage(output.bytes) ? ring.handle(now, output) : vnet.handle(now, output);
+        return this.#message(now, output);
       case "sent":
         if (output.owner === "ring") ring.handle(now, output);
         else if (output.owner === "vnet") vnet.handle(now, output);
@@ -189,6 +199,29 @@ export class Wiring {
       default:
         return unreachable(output);
     }
+  }
+
+  #message(now: Millis, output: Extract<LinksOutput, { kind: "message" }>): void {
+    const { ring, shared, vnet } = this.#parts;
+    const type = output.bytes[0] ?? 0;
+    if (isRingMessage(type)) return ring.handle(now, output);
+    if (!isNodeMessage(type)) return vnet.handle(now, output);
+    const reason = shared.receive(output.link, output.bytes);
+    if (reason !== undefined) this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+    this.#reviewDispute(now);
+  }
+
+  #compareFiles(now: Millis, peer: PeerInfo): void {
+    const { links, shared } = this.#parts;
+    const bytes = shared.linkUp(peer);
+    const rest = { link: peer.link, reliable: true, owner: "node", token: 0 } as const;
+    if (bytes !== undefined) links.handle(now, { kind: "send", bytes, ...rest });
+    this.#reviewDispute(now);
+  }
+
+  #reviewDispute(now: Millis): void {
+    const isDisputed = this.#parts.shared.isRangeDisputed;
+    this.#parts.leases.handle(now, { kind: "dispute", isDisputed });
   }
 
   #fromStun(now: Millis, output: StunOutput): void {
@@ -363,9 +396,13 @@ function isStun(upcall: Upcall): boolean {
   }
 }
 
-/** Message types 0x10-0x1f are the ring's, the others above them vnet's (wire/message-type.ts). */
-function isRingMessage(bytes: Uint8Array): boolean {
-  return ((bytes[0] ?? 0) & 0xf0) === 0x10;
+/** Message types 0x10-0x1f are the ring's, 0x50-0x5f the node's, the others above 0x0f vnet's. */
+function isRingMessage(type: number): boolean {
+  return (type & 0xf0) === 0x10;
+}
+
+function isNodeMessage(type: number): boolean {
+  return (type & 0xf0) === 0x50;
 }
 
 function isDhtPayload(payloadType: number): boolean {
