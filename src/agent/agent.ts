@@ -33,6 +33,7 @@ import { Journal } from "./journal.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { NodeCommands } from "./node-commands.ts";
 import { mtuOf, planNode, portMac, socketsOf, tapMac } from "./node-plan.ts";
+import { NoticeFile, noticeFile } from "./notice-file.ts";
 import { ownEvent, withoutFigures } from "./own-event.ts";
 import { resolveProxy } from "./proxy-route.ts";
 import { planReload, type Reload } from "./reload.ts";
@@ -82,6 +83,7 @@ export class Agent {
   readonly #commands: NodeCommands;
   readonly #saver: StateSaver;
   readonly #credentials: Credentials;
+  readonly #notices: NoticeFile;
   readonly #timers: NodeJS.Timeout[] = [];
   /** By what it is about; each is a `!` line of status until it is over. */
   readonly #conditions = new Map<string, string>();
@@ -111,6 +113,11 @@ export class Agent {
     const place = { suite: tools.suite, config, folder: this.#folder };
     this.#credentials = new Credentials(place, (line) => this.#condition("credentials", line));
     this.#saver = new StateSaver((state) => this.#writeState(state));
+    this.#notices = new NoticeFile({
+      folder: this.#folder,
+      onDamaged: (movedTo) => this.#noteDamage("the file of notices", movedTo),
+      onCondition: (line) => this.#condition("notices", line),
+    });
   }
 
   /** Everything up to the node's first step. @throws WeftError; nothing is left open then */
@@ -229,6 +236,7 @@ export class Agent {
     const seed = loadIdentity(this.#folder);
     const credentials = this.#credentials.load(seed);
     const saved = this.#loadState();
+    const notices = this.#notices.load();
     this.#refuseOverlap();
     const bootstrap = await Promise.race([
       this.#resolve(),
@@ -240,7 +248,7 @@ export class Agent {
     const surroundings = this.#createSurroundings(opened, boot, bootstrap);
     try {
       this.#refuse(await this.#setUp(bridged));
-      const facts = { credentials, seed, boot, saved, hasAes, version, bootstrap };
+      const facts = { credentials, seed, boot, saved, notices, hasAes, version, bootstrap };
       const rest = {
         localEndpoints: surroundings.local,
         wallSeconds: this.#wallSeconds(),
@@ -351,6 +359,8 @@ export class Agent {
       }
       case "certificate":
         return this.#credentials.wear(output.bytes);
+      case "notice":
+        return this.#notices.save(output.notice, output.bytes);
       case "stopped":
         return this.#end({ kind: this.#leaving ? "left" : "stopped" });
     }
@@ -391,14 +401,14 @@ export class Agent {
     this.#tools.log.info({ ...fields, number, ...said }, event.what);
   }
 
+  #noteDamage(file: string, movedTo: string): void {
+    this.#note(ownEvent("state-damaged", `${file} was damaged and is now ${movedTo}`, {}));
+  }
+
   #loadState(): ReturnType<typeof savedOf> {
     try {
       const loaded = loadState(this.#folder);
-      if (loaded.kind === "damaged") {
-        this.#note(
-          ownEvent("state-damaged", `the state file was damaged and is now ${loaded.movedTo}`, {}),
-        );
-      }
+      if (loaded.kind === "damaged") this.#noteDamage("the state file", loaded.movedTo);
       return savedOf(loaded);
     } catch (error) {
       throw new WeftError(
@@ -515,8 +525,8 @@ export class Agent {
 
   /** `leave` makes this machine a stranger again. */
   #forget(): void {
-    for (const path of [stateFile(this.#folder), identityFile(this.#folder)])
-      rmSync(path, { force: true });
+    const files = [stateFile, identityFile, noticeFile];
+    for (const file of files) rmSync(file(this.#folder), { force: true });
     this.#credentials.forget();
   }
 

@@ -50,7 +50,10 @@ const NOT_ALONE = 1;
 
 /** What the DHT asks about records of kind `lease`. */
 export function leaseRule(options: LeaseRuleOptions): RecordRule {
-  const members = new MemberCache(options.suite, options.membership);
+  // A replica that was shut out since has vouched all the same, and no quorum of them was alone.
+  const members = new MemberCache(options.suite, (bytes, wallSeconds) =>
+    options.membership.verifyPast(bytes, wallSeconds),
+  );
   return {
     compare: compareLeases,
     inspect(record, signer, wallSeconds) {

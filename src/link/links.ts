@@ -217,8 +217,11 @@ export class Links
         return this.#links.use(input.link)?.reachedByOthers(now);
       case "close": {
         const link = this.#links.use(input.link);
-        if (link !== undefined) this.#end(now, link, input.reason, true);
+        if (link !== undefined) return this.#end(now, link, input.reason, true);
+        return;
       }
+      case "revoked":
+        return this.#endRevoked(now);
     }
   }
 
@@ -336,6 +339,8 @@ export class Links
     link.relayHints = facts.relays;
     link.install(now, result);
     this.#certified(now, link, facts);
+    const { revocation: revocations, sharedNumber: shared = 0 } = facts;
+    this.#out.push({ kind: "greeted", link: link.id, revocations, shared });
     if (existing === undefined) this.#attachEarlyRelays(now, link);
     if (channel.kind === "socket" && facts.observed !== undefined) {
       const { socket, endpoint: by } = channel;
@@ -403,6 +408,13 @@ export class Links
     if (!isTold || !this.#lingering.add(now, link.id)) this.#closeSession(link.id);
     this.#out.push({ kind: "link-down", link: link.id, address: link.address, reason });
     this.#event(linkClosed(link.peer, reason));
+  }
+
+  #endRevoked(now: Millis): void {
+    const { membership } = this.#options;
+    for (const link of this.#links.useAll()) {
+      if (membership.isRevoked(link.peer.certificate)) this.#end(now, link, "revoked", false);
+    }
   }
 
   #closeSession(session: SessionId): void {

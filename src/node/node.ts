@@ -134,7 +134,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     this.#timers.clear("start");
     this.#timers.set("traffic", now + TRAFFIC_REPORT_MS);
     this.#startedAt = now;
-    const { leases } = this.#parts;
+    const { leases, notices } = this.#parts;
+    notices.restore(this.#config.notices ?? []);
     this.#tellWall(now, this.#config.wallSeconds);
     this.#tellEndpoints(now);
     leases.handle(now, { kind: "restore", leases: this.#leases });
@@ -231,6 +232,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
         return this.#outbox.push(news);
       case "event":
       case "interface-clear":
+      case "notice":
         return this.#outbox.push(news);
       case "interface":
         return this.#outbox.push({ ...news, mtu: this.#mtu });
@@ -406,9 +408,15 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     if (this.#lacksAddress(now)) {
       lines.push("no address: the pool is full, the address is taken, or no quorum answers");
     }
+    const { isShutOut, leases, notices, shared, vnet } = this.#parts;
+    if (isShutOut()) {
+      lines.push(
+        "the authority revoked this node: every member refuses it; ask for a new certificate, for a new key",
+      );
+    }
     lines.push(...certificateHealth(now, this.#parts, this.#clock.at(now)));
-    const { leases, shared, vnet } = this.#parts;
-    return [...lines, ...leases.health(now), ...vnet.health(), ...shared.lines()];
+    lines.push(...leases.health(now), ...vnet.health());
+    return [...lines, ...notices.lines(), ...shared.lines()];
   }
 }
 

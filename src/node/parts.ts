@@ -6,6 +6,7 @@ import type { Rng } from "../base/rng.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import { type Identity, identityFromSeed } from "../crypto/identity.ts";
 import { type Member, Membership } from "../crypto/membership.ts";
+import { NoticeBoard } from "../crypto/notice-board.ts";
 import { OwnCertificate } from "../crypto/own-certificate.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import { Dht } from "../dht/dht.ts";
@@ -20,6 +21,7 @@ import { macRule } from "../vnet/mac-record.ts";
 import { Vnet } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
 import { Issuing, type IssuingOptions } from "./issuing.ts";
+import { Notices } from "./notices.ts";
 import { SharedParts } from "./shared-parts.ts";
 
 export interface Tools {
@@ -40,13 +42,18 @@ export interface Parts {
   readonly leases: Leases;
   readonly vnet: Vnet;
   readonly shared: SharedParts;
+  readonly board: NoticeBoard;
+  readonly notices: Notices;
+  /** The authority shut out this node itself. */
+  readonly isShutOut: () => boolean;
 }
 
 export function buildParts(config: NodeConfig, tools: Tools): Parts {
   const { suite, rng } = tools;
   const keys = deriveClusterKeys(suite, config.networkKey, config.authority);
   const identity = identityFromSeed(suite, config.identitySeed);
-  const membership = new Membership(suite, keys);
+  const board = new NoticeBoard(suite, keys);
+  const membership = new Membership(suite, keys, board);
   const member = ownMember(config, membership, identity);
   const own = new OwnCertificate(membership, identity, member);
   const self = member.address;
@@ -57,6 +64,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
   const links = new Links({
     ...who,
     keys,
+    board,
     rng: rng.fork("link"),
     certificate: own.bytes,
     address: self,
@@ -73,6 +81,9 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
     own,
     issuing: issuingOf(config, { ...who, keys, own, rng }),
     links,
+    board,
+    notices: new Notices(board),
+    isShutOut: () => membership.isRevoked(own.bytes),
     shared: new SharedParts(suite, { digest: config.digest, settings: config.shared ?? [] }),
     streams: new StreamFallback(config.streams, links),
     stun: new Stun({

@@ -14,13 +14,15 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { DhtOutput, DhtResult } from "../dht/dht.ts";
 import type { LeasesOutput, SavedLease } from "../lease/leases.ts";
-import type { ConnectTarget, LinksOutput, PeerInfo } from "../link/links.ts";
+import { REOPENED } from "../link/link-types.ts";
+import type { ConnectTarget, LinkId, LinksOutput, PeerInfo } from "../link/links.ts";
 import type { StreamOutput } from "../link/stream-fallback.ts";
 import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { RingOutput, RingView } from "../ring/ring.ts";
 import { isStunSocket, type StunOutput } from "../stun/stun.ts";
 import type { VnetOutput } from "../vnet/vnet.ts";
-import { PAYLOAD_TYPES } from "../wire/message-type.ts";
+import { MESSAGE_TYPES, PAYLOAD_TYPES } from "../wire/message-type.ts";
+import type { NoticeKind } from "../wire/notice.ts";
 import { STUN_LAST_FIRST_BYTE } from "../wire/stun.ts";
 import type { NodeOutput } from "./config.ts";
 import { IdleLinks } from "./idle-links.ts";
@@ -29,7 +31,7 @@ import type { Parts } from "./parts.ts";
 type VnetResolved = Extract<VnetOutput, { kind: "resolved" }>;
 
 export type News =
-  | Extract<NodeOutput, { kind: "engine" | "event" | "interface-clear" }>
+  | Extract<NodeOutput, { kind: "engine" | "event" | "interface-clear" | "notice" }>
   | { readonly kind: "interface"; readonly ip: Ip; readonly prefix: number }
   | { readonly kind: "link-up"; readonly peer: PeerInfo }
   | { readonly kind: "link-down"; readonly address: RingAddress }
@@ -84,6 +86,7 @@ export class Wiring {
     for (const machine of this.#machines()) {
       if (machine.deadline() <= now) machine.handle(now, { kind: "timeout" });
     }
+    if (this.#parts.notices.deadline() <= now) this.#parts.notices.timeout(now);
   }
 
   deadline(): Millis {
@@ -96,6 +99,7 @@ export class Wiring {
       dht.deadline(),
       leases.deadline(),
       vnet.deadline(),
+      this.#parts.notices.deadline(),
     );
   }
 
@@ -106,6 +110,7 @@ export class Wiring {
     let quiet = false;
     while (!quiet) {
       const before = budget;
+      budget -= this.#takeNotices(now);
       budget -= drain(links, (output) => this.#fromLinks(now, output));
       budget -= drain(streams, (output) => this.#fromStreams(now, output));
       budget -= drain(stun, (output) => this.#fromStun(now, output));
@@ -160,9 +165,12 @@ export class Wiring {
         stun.handle(now, { kind: "member", link: output.link, endpoint: undefined });
         ring.handle(now, output);
         vnet.handle(now, output);
-        this.#parts.shared.linkDown(output.link);
-        this.#reviewDispute(now);
+        this.#linkDown(now, output);
         return this.#news.push(output);
+      case "greeted":
+        this.#parts.notices.greeted(output.link, output);
+        this.#takeNotices(now);
+        return;
       case "path": {
         ring.handle(now, output);
         const { link, path } = output;
@@ -181,6 +189,7 @@ export class Wiring {
       case "sent":
         if (output.owner === "ring") ring.handle(now, output);
         else if (output.owner === "vnet") vnet.handle(now, output);
+        else this.#parts.notices.sent(now, output.token, output.ok);
         return;
       case "route-handshake":
         return ring.handle(now, {
@@ -202,12 +211,47 @@ export class Wiring {
   }
 
   #message(now: Millis, output: Extract<LinksOutput, { kind: "message" }>): void {
-    const { ring, shared, vnet } = this.#parts;
+    const { ring, vnet } = this.#parts;
     const type = output.bytes[0] ?? 0;
     if (isRingMessage(type)) return ring.handle(now, output);
     if (!isNodeMessage(type)) return vnet.handle(now, output);
-    const reason = shared.receive(output.link, output.bytes);
+    const reason = this.#takeNodeMessage(now, output.link, output.bytes);
     if (reason !== undefined) this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+  }
+
+  #takeNodeMessage(now: Millis, link: LinkId, bytes: Uint8Array): DropReason | undefined {
+    const { notices, shared } = this.#parts;
+    if (bytes[0] === MESSAGE_TYPES.notice) {
+      const reason = notices.receive(link, bytes);
+      this.#takeNotices(now);
+      return reason;
+    }
+    const reason = shared.receive(link, bytes);
+    this.#reviewDispute(now);
+    return reason;
+  }
+
+  /** At once: what is told of a link that is about to be cut must be said before. */
+  #takeNotices(now: Millis): number {
+    return drain(this.#parts.notices, (output) => {
+      if (output.kind === "event") return this.#news.push(output);
+      if (output.kind === "newer") return this.#noticeChanged(now, output.notice);
+      this.#parts.links.handle(now, { ...output, reliable: true, owner: "node" });
+    });
+  }
+
+  #noticeChanged(now: Millis, notice: NoticeKind): void {
+    const bytes = this.#parts.board.bytes(notice);
+    if (bytes !== undefined) this.#news.push({ kind: "notice", notice, bytes });
+    if (notice !== "revocations") return;
+    const { links, dht, vnet } = this.#parts;
+    for (const machine of [links, dht, vnet]) machine.handle(now, { kind: "revoked" });
+  }
+
+  #linkDown(now: Millis, output: Extract<LinksOutput, { kind: "link-down" }>): void {
+    this.#parts.shared.linkDown(output.link);
+    // The same handshake still stands, and what was under way is said again.
+    if (output.reason !== REOPENED) this.#parts.notices.linkDown(output.link);
     this.#reviewDispute(now);
   }
 

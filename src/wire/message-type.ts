@@ -42,6 +42,7 @@ export const MESSAGE_TYPES = {
   flood: 0x30,
   "own-records": 0x40,
   "shared-part": 0x50,
+  notice: 0x51,
 } as const;
 
 /** Message types below this stay inside the link; the rest goes up to ring, vnet and node. */
