@@ -90,6 +90,8 @@ export class Agent {
   /** Health lines the journal knows of, by their text without figures. */
   #noted = new Map<string, string>();
   readonly finished: Promise<AgentEnd>;
+  /** Told when the authority's shared part of the file is another one. */
+  onSharedPart: () => void = () => undefined;
   #finish: (end: AgentEnd) => void = () => undefined;
   #lock: InstanceLock | undefined;
   #running: Running | undefined;
@@ -203,6 +205,11 @@ export class Agent {
     this.#condition("config", undefined);
     void this.lookUpNames();
     return reload;
+  }
+
+  /** What is to be done about the authority's shared part, if anything is. */
+  saySharedPart(line: string | undefined): void {
+    this.#condition("shared", line);
   }
 
   /** The file was changed into one that cannot be used: the agent goes on with what it has. */
@@ -360,7 +367,8 @@ export class Agent {
       case "certificate":
         return this.#credentials.wear(output.bytes);
       case "notice":
-        return this.#notices.save(output.notice, output.bytes);
+        this.#notices.save(output.notice, output.bytes);
+        return output.notice === "shared" ? this.onSharedPart() : undefined;
       case "stopped":
         return this.#end({ kind: this.#leaving ? "left" : "stopped" });
     }

@@ -21,6 +21,12 @@ export function noticeFile(folder: string): string {
   return join(folder, "notices");
 }
 
+/** What the file holds, whole or nothing, without touching it. */
+export function readNotices(folder: string): Uint8Array[] {
+  const bytes = readIfThere(noticeFile(folder), MAX_BYTES);
+  return (bytes && parseNotices(bytes.toString("utf8"))) ?? [];
+}
+
 export interface NoticeFileOptions {
   readonly folder: string;
   /** The file was damaged; it is out of the way now. */
