@@ -35,7 +35,8 @@ export interface HostOptions {
   readonly seed: number;
   readonly networkKey: Uint8Array;
   readonly bootstrap: readonly Endpoint[];
-  readonly config?: Partial<NodeConfig>;
+  /** Read at each start. */
+  readonly config?: () => Partial<NodeConfig>;
 }
 
 export class Host {
@@ -324,7 +325,7 @@ export class Host {
       wallSeconds: 1_800_000_000,
       ...(this.#saved === undefined ? {} : { saved: this.#saved }),
       notices: [...this.#notices.values()],
-      ...this.#options.config,
+      ...this.#options.config?.(),
       invites: this.#invites,
       ...(this.#certificate === undefined ? {} : { certificate: this.#certificate }),
     };

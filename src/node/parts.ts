@@ -86,12 +86,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
     isShutOut: () => membership.isRevoked(own.bytes),
     shared: new SharedParts(suite, { digest: config.digest, settings: config.shared ?? [] }),
     streams: new StreamFallback(config.streams, links),
-    stun: new Stun({
-      mode: config.stun,
-      key: keys.stunKey,
-      rng: rng.fork("stun"),
-      sockets: config.bound.map((endpoint, socket) => ({ socket, endpoint })),
-    }),
+    stun: stunOf(config, keys.stunKey, rng),
     ring: new Ring({ self, rng: rng.fork("ring"), name }),
     dht: new Dht({
       ...who,
@@ -130,6 +125,11 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       ...(config.domain === undefined ? {} : { domain: config.domain }),
     }),
   };
+}
+
+function stunOf(config: NodeConfig, key: Uint8Array, rng: Rng): Stun {
+  const sockets = config.bound.map((endpoint, socket) => ({ socket, endpoint }));
+  return new Stun({ mode: config.stun, key, rng: rng.fork("stun"), sockets });
 }
 
 /** The agent has checked that the certificate is this node's own (agent/certificate-file.ts). */

@@ -2,7 +2,11 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { concat } from "../../src/base/bytes.ts";
+import { parseCertificate } from "../../src/crypto/certificate.ts";
 import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
+import { identityFromSeed } from "../../src/crypto/identity.ts";
+import { signAsAuthority, signAsMember } from "../../src/crypto/issuing.ts";
+import { Membership } from "../../src/crypto/membership.ts";
 import { NoticeBoard, signNotice } from "../../src/crypto/notice-board.ts";
 import {
   emitRevocations,
@@ -148,5 +152,76 @@ describe("what hangs on the board", () => {
     board.post(listOf(5, LISTS));
     expect(board.post(noticeOf("shared", 1, "{}"))).toMatchObject({ outcome: "newer" });
     expect([board.number("revocations"), board.number("shared")]).toEqual([5, 1]);
+  });
+});
+
+describe("a certificate", () => {
+  const issuerIdentity = identityFromSeed(suite, new Uint8Array(32).fill(20));
+  const leafIdentity = identityFromSeed(suite, new Uint8Array(32).fill(21));
+  const wallSeconds = 1_800_000_000;
+  const grantOf = (publicKey: Uint8Array, serial: bigint, name: string) => ({
+    ...{ publicKey, serial, name, groups: [], claims: [] },
+    salt: new Uint8Array(16).fill(1),
+  });
+  const issuerBytes = signAsAuthority(suite, authority, networkId, {
+    ...grantOf(issuerIdentity.signing.publicKey, 100n, "issuer"),
+    ...{ mayIssue: true, wallSeconds, days: 300 },
+  });
+  const issuer = parseCertificate(issuerBytes);
+  if (!issuer.ok) throw new Error(issuer.reason);
+  const signer = { signing: issuerIdentity.signing, certificate: issuer.value, bytes: issuerBytes };
+  const leafOf = (serial: bigint, name: string, atSeconds = wallSeconds) =>
+    signAsMember(suite, signer, grantOf(leafIdentity.signing.publicKey, serial, name), atSeconds) ??
+    new Uint8Array(0);
+
+  function judged(lists: Partial<RevokedLists>, bytes: Uint8Array): string {
+    const board = new NoticeBoard(suite, keys);
+    board.post(listOf(1, { keys: [], serials: [], ...lists }));
+    const member = new Membership(suite, keys, board).verify(bytes, wallSeconds);
+    return member.ok ? "member" : member.reason;
+  }
+
+  it("of a revoked key is refused whatever else it says: renamed, issued anew, in other bytes", () => {
+    const lists = { keys: [leafIdentity.signing.publicKey] };
+    const [first, renamed, renewed] = [
+      leafOf(1n, "laptop"),
+      leafOf(1n, "desktop"),
+      leafOf(2n, "laptop", wallSeconds + 60),
+    ];
+    for (const bytes of [first, renamed, renewed]) {
+      expect(judged({}, bytes)).toBe("member");
+      expect(judged(lists, bytes)).toBe("revoked");
+    }
+    const authoritys = signAsAuthority(suite, authority, networkId, {
+      ...grantOf(leafIdentity.signing.publicKey, 3n, "laptop"),
+      ...{ mayIssue: false, wallSeconds, days: 10 },
+    });
+    expect(judged(lists, authoritys)).toBe("revoked");
+    for (let at = 0; at < first.length; at++) {
+      const other = first.map((byte, i) => (i === at ? byte ^ 1 : byte));
+      expect(judged(lists, other), `byte ${at}`).not.toBe("member");
+    }
+  });
+
+  it("of a revoked serial number is refused, with whatever key", () => {
+    expect(judged({ serials: [1n] }, leafOf(1n, "laptop"))).toBe("revoked");
+    expect(judged({ serials: [2n] }, leafOf(1n, "laptop"))).toBe("member");
+  });
+
+  it("falls with its issuer, by key and by serial number; the issuer stands without it", () => {
+    const leaf = leafOf(1n, "laptop");
+    expect(judged({ keys: [issuerIdentity.signing.publicKey] }, leaf)).toBe("revoked");
+    expect(judged({ serials: [100n] }, leaf)).toBe("revoked");
+    expect(judged({ keys: [leafIdentity.signing.publicKey] }, issuerBytes)).toBe("member");
+  });
+
+  it("that has ended is still known as revoked, so that its live session is cut", () => {
+    const board = new NoticeBoard(suite, keys);
+    board.post(listOf(1, { keys: [leafIdentity.signing.publicKey], serials: [] }));
+    const membership = new Membership(suite, keys, board);
+    const past = membership.verify(leafOf(1n, "laptop"), wallSeconds + 9e8);
+    expect(past).toEqual({ ok: false, reason: "revoked" });
+    expect(membership.isRevoked(leafOf(1n, "laptop"))).toBe(true);
+    expect(membership.verifyPast(leafOf(1n, "laptop"), wallSeconds).ok).toBe(true);
   });
 });

@@ -11,7 +11,7 @@ import { emitRevocations } from "../../src/crypto/revocations.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
 import { Notices } from "../../src/node/notices.ts";
 import { emitNoticeMessage } from "../../src/wire/notice.ts";
-import { AUTHORITY, configOfMember, identityOf, networkKeyOf } from "./members.ts";
+import { AUTHORITY, configOfMember, identityOf, networkKeyOf, serialOf } from "./members.ts";
 
 const SEED = 31;
 const { networkId } = deriveClusterKeys(fastSuite, networkKeyOf(SEED));
@@ -31,10 +31,14 @@ function settle(cluster: Cluster, hosts: readonly Host[]): void {
   expect(wrong()).toEqual([]);
 }
 
-/** The list with these members' keys. */
-function listOf(number: number, members: readonly number[]): Uint8Array {
+/** The list with these members' keys, and these serial numbers. */
+function listOf(
+  number: number,
+  members: readonly number[],
+  serials: readonly bigint[] = [],
+): Uint8Array {
   const keys = members.map((i) => identityOf(i).signing.publicKey);
-  const body = emitRevocations({ keys, serials: [] });
+  const body = emitRevocations({ keys, serials });
   return signNotice(fastSuite, AUTHORITY, { kind: "revocations", number, networkId, body });
 }
 
@@ -107,6 +111,44 @@ describe("a member is revoked at one node", () => {
     cluster.world.runUntil(cluster.world.now + 120_000);
     expect(others(cluster, 2).map((host) => host.ip)).toEqual(before);
     expect(checkPings({ ...cluster, up: others(cluster, 2) } as unknown as Cluster)).toEqual([]);
+  });
+});
+
+describe("who comes again", () => {
+  /** Member 2 starts anew with another certificate, after it was revoked. */
+  function comesAgain(again: Partial<NodeConfig>, list: Uint8Array): string[] {
+    let certified = configOfMember(SEED, 2);
+    const cluster = start(4, {
+      configOf: (i) => (i === 2 ? certified : configOfMember(SEED, i)),
+    });
+    post(cluster, 0, list);
+    cluster.world.runUntil(cluster.world.now + 2_000);
+    cluster.host(2).crash();
+    certified = again;
+    cluster.host(2).start();
+    cluster.world.runUntil(cluster.world.now + 20_000);
+    const address = cluster.host(2).status()?.address;
+    return others(cluster, 2)
+      .filter((host) => host.status()?.peers.some((peer) => peer.address === address))
+      .map((host) => host.name);
+  }
+
+  it.each([
+    ["with the same certificate", {}],
+    ["under another name", { name: "n9", serial: 77n }],
+    ["at another place of the ring", { salt: new Uint8Array(16).fill(9), serial: 78n }],
+  ])("%s: its key is out", (_, facts) => {
+    expect(comesAgain(configOfMember(SEED, 2, facts), listOf(1, [2]))).toEqual([]);
+  });
+
+  it("with another key and the serial number that was revoked", () => {
+    const again = configOfMember(SEED, 9, { serial: serialOf(2) });
+    expect(comesAgain(again, listOf(1, [], [serialOf(2)]))).toEqual([]);
+  });
+
+  it("with another key and another serial number it is somebody else", () => {
+    const again = configOfMember(SEED, 9);
+    expect(comesAgain(again, listOf(1, [2], [serialOf(2)])).length).toBe(3);
   });
 });
 
