@@ -16,6 +16,7 @@ import { type Millis, NEVER } from "../base/time.ts";
 import type { NoticeBoard, Posting } from "../crypto/notice-board.ts";
 import type { LinkId } from "../link/links.ts";
 import { emitNoticeMessage, NOTICE_KINDS, type NoticeKind } from "../wire/notice.ts";
+import { noticeConflict, noticeName, noticeRefused, noticeTaken } from "./notice-events.ts";
 
 /** A link that carried nothing for four transmissions is rarely well a second later. */
 const RETRY_MS: Millis = 2_000;
@@ -105,11 +106,7 @@ export class Notices {
     if (outcome === "conflict") this.#noteConflict(kind, number);
     if (outcome !== "newer") return posting;
     this.#conflicts.delete(kind);
-    this.#event(
-      kind,
-      "notice-taken",
-      `number ${number} ${from === undefined ? "was given here" : "came"}`,
-    );
+    this.#event(noticeTaken(kind, number, from === undefined));
     // Before the news is acted on: whoever is shut out hears why, as the last thing.
     for (const link of this.#peers.keys()) this.#tell(link, kind);
     this.#out.push({ kind: "newer", notice: kind });
@@ -121,8 +118,7 @@ export class Notices {
     for (const bytes of saved) {
       const posting = this.post(bytes);
       if (posting.outcome !== "bad") continue;
-      const condition = `a saved notice is not this authority's: ${posting.reason}`;
-      this.#say("notice-refused", condition, { action: "left out", effect: "" }, {});
+      this.#event(noticeRefused(posting.reason));
     }
   }
 
@@ -145,7 +141,7 @@ export class Notices {
   lines(): string[] {
     return [...this.#conflicts].map(
       ([kind, number]) =>
-        `two notices (${nameOf(kind)}) have number ${number}, and members keep the one they heard first: sign one with a higher number`,
+        `two notices (${noticeName(kind)}) have number ${number}, and members keep the one they heard first: sign one with a higher number`,
     );
   }
 
@@ -166,33 +162,14 @@ export class Notices {
   #noteConflict(kind: NoticeKind, number: number): void {
     if (this.#conflicts.get(kind) === number) return;
     this.#conflicts.set(kind, number);
-    this.#event(kind, "notice-conflict", `another one with number ${number} was signed`);
+    this.#event(noticeConflict(kind, number));
   }
 
-  #event(kind: NoticeKind, what: string, condition: string): void {
-    const isNews = what === "notice-taken";
-    const said = isNews
-      ? { action: "kept, and told to every member linked", effect: "" }
-      : { action: "kept the first one", effect: "members may differ until a newer one is signed" };
-    const number = this.#board.number(kind);
-    this.#say(what, `${nameOf(kind)}: ${condition}`, said, { notice: kind, number });
-  }
-
-  #say(
-    what: string,
-    condition: string,
-    said: Pick<CoreEvent, "action" | "effect">,
-    fields: CoreEvent["fields"],
-  ): void {
-    const event: CoreEvent = { area: "node", what, condition, ...said, coolDownMs: 0, fields };
+  #event(event: CoreEvent): void {
     this.#out.push({ kind: "event", event });
   }
 }
 
 function unknown(): Known {
   return { number: 0, token: 0, sending: 0, retryAt: NEVER };
-}
-
-function nameOf(kind: NoticeKind): string {
-  return kind === "revocations" ? "list of revocations" : "shared part of the file";
 }
