@@ -168,7 +168,7 @@ describe("who was away", () => {
     expect(numbers([cluster.host(1)])).toEqual([1]);
   });
 
-  it("down meanwhile, and the one that was asked first is dead: any other member tells it", () => {
+  it("down meanwhile, and the one that was asked first is dead: another one tells it", () => {
     const cluster = start(5);
     cluster.host(1).crash();
     post(cluster, 0, listOf(1, [2]));

@@ -128,11 +128,9 @@ function targetIn(
       serials: [BigInt(`0x${one.serial}`)],
     };
   }
+  // Its holder may have another key by now, under the same serial number: that one stays.
   const key = keyOf(text);
-  const known = key && members.find(({ publicKey }) => publicKey === toHex(key));
-  if (key !== undefined) {
-    return { keys: [key], serials: known === undefined ? [] : [BigInt(`0x${known.serial}`)] };
-  }
+  if (key !== undefined) return { keys: [key], serials: [] };
   if (/^[0-9a-f]{16}$/.test(text)) return { keys: [], serials: [BigInt(`0x${text}`)] };
   throw new WeftError(
     "unknown-peer",
