@@ -18,8 +18,8 @@ export interface ClusterOptions {
   /** Which hosts everyone asks first; default: host 0. */
   readonly bootstrap?: readonly number[];
   readonly config?: Partial<NodeConfig>;
-  /** Of one host alone. */
-  readonly configOf?: (i: number) => Partial<NodeConfig>;
+  /** What one host's file says beside that; asked at each of its starts. */
+  readonly configOf?: (host: number) => Partial<NodeConfig>;
   /** Hosts that hold another network's key. */
   readonly strangers?: readonly number[];
 }
@@ -52,7 +52,7 @@ export class Cluster {
         seed: options.seed,
         networkKey: options.strangers?.includes(i) === true ? foreignKey : networkKey,
         bootstrap,
-        config: { ...options.config, ...options.configOf?.(i) },
+        config: () => ({ ...options.config, ...options.configOf?.(i) }),
       });
       this.trace.name(host.endpoint, host.name);
       return host;

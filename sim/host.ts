@@ -35,7 +35,8 @@ export interface HostOptions {
   readonly seed: number;
   readonly networkKey: Uint8Array;
   readonly bootstrap: readonly Endpoint[];
-  readonly config?: Partial<NodeConfig>;
+  /** Read at each start. */
+  readonly config?: () => Partial<NodeConfig>;
 }
 
 export class Host {
@@ -57,6 +58,7 @@ export class Host {
   #saved: SavedState | undefined;
   #invites: readonly Invite[] = [];
   #certificate: Uint8Array | undefined;
+  readonly #notices = new Map<string, Uint8Array>();
   #state: NodeState = "stopped";
   #boots = 0;
   #commands = 0;
@@ -127,6 +129,7 @@ export class Host {
 
   wipe(): void {
     this.#saved = undefined;
+    this.#notices.clear();
   }
 
   /** Suspends the process (SIGSTOP): datagrams pile up in the socket, up to a bound, then are lost. */
@@ -234,6 +237,9 @@ export class Host {
       case "certificate":
         this.#certificate = output.bytes;
         return;
+      case "notice":
+        this.#notices.set(output.notice, output.bytes);
+        return;
       case "event":
         this.events.push({ at: this.#world.now, event: output.event });
         if (this.events.length > EVENTS_MAX) this.events.shift();
@@ -318,7 +324,8 @@ export class Host {
       version: "sim",
       wallSeconds: 1_800_000_000,
       ...(this.#saved === undefined ? {} : { saved: this.#saved }),
-      ...this.#options.config,
+      notices: [...this.#notices.values()],
+      ...this.#options.config?.(),
       invites: this.#invites,
       ...(this.#certificate === undefined ? {} : { certificate: this.#certificate }),
     };

@@ -6,7 +6,7 @@ import type { Host } from "../host.ts";
 const PING_LIMIT_MS = 6_000;
 
 /** One ping over the TAPs for every ordered pair that has addresses: what users do. */
-export function checkPings(cluster: Cluster): string[] {
+export function checkPings(cluster: Pick<Cluster, "up" | "world">): string[] {
   const pairs = pairsOf(cluster.up).flatMap(([from, to]) => {
     const ip = to.ip;
     return ip === undefined || from.ip === undefined

@@ -33,6 +33,11 @@ export function controlAnswers(agent: Agent, version: string, metrics: Metrics):
     },
     invite: async (wish) => invitedOf(await agent.ask({ name: "invite", wish: inOrder(wish) })),
     survey: async () => ({ ...(await agent.ask({ name: "survey" })) }),
+    notices: async () => noticesIn(await agent.ask({ name: "notices" })),
+    "post-notice": async ({ notice }) => {
+      const bytes = new Uint8Array(Buffer.from(notice, "base64url"));
+      return { ...(await agent.ask({ name: "post-notice", notice: bytes })) };
+    },
     "dht-get": async ({ key }) => ({ ...(await agent.ask({ name: "dht-get", key })) }),
   };
   // The parameters were checked against this very method's schema (control-server.ts).
@@ -66,6 +71,12 @@ async function leases(agent: Agent): Promise<Reply> {
 
 function leaseIn(reply: Exclude<NodeReply, { kind: "failed" }>): Reply {
   return reply.kind === "lease" ? { ...reply.lease } : {};
+}
+
+/** As words, in the form that `post-notice` takes. */
+function noticesIn(reply: Exclude<NodeReply, { kind: "failed" }>): Reply {
+  const notices = reply.kind === "notices" ? reply.notices : [];
+  return { notices: notices.map((notice) => Buffer.from(notice).toString("base64url")) };
 }
 
 function ringOf(agent: Agent): Reply {

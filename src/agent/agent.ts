@@ -33,6 +33,7 @@ import { Journal } from "./journal.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { NodeCommands } from "./node-commands.ts";
 import { mtuOf, planNode, portMac, socketsOf, tapMac } from "./node-plan.ts";
+import { NoticeFile, noticeFile } from "./notice-file.ts";
 import { ownEvent, withoutFigures } from "./own-event.ts";
 import { resolveProxy } from "./proxy-route.ts";
 import { planReload, type Reload } from "./reload.ts";
@@ -82,12 +83,15 @@ export class Agent {
   readonly #commands: NodeCommands;
   readonly #saver: StateSaver;
   readonly #credentials: Credentials;
+  readonly #notices: NoticeFile;
   readonly #timers: NodeJS.Timeout[] = [];
   /** By what it is about; each is a `!` line of status until it is over. */
   readonly #conditions = new Map<string, string>();
   /** Health lines the journal knows of, by their text without figures. */
   #noted = new Map<string, string>();
   readonly finished: Promise<AgentEnd>;
+  /** Told when the authority's shared part of the file is another one. */
+  onSharedPart: () => void = () => undefined;
   #finish: (end: AgentEnd) => void = () => undefined;
   #lock: InstanceLock | undefined;
   #running: Running | undefined;
@@ -111,6 +115,11 @@ export class Agent {
     const place = { suite: tools.suite, config, folder: this.#folder };
     this.#credentials = new Credentials(place, (line) => this.#condition("credentials", line));
     this.#saver = new StateSaver((state) => this.#writeState(state));
+    this.#notices = new NoticeFile({
+      folder: this.#folder,
+      onDamaged: (movedTo) => this.#noteDamage("the file of notices", movedTo),
+      onCondition: (line) => this.#condition("notices", line),
+    });
   }
 
   /** Everything up to the node's first step. @throws WeftError; nothing is left open then */
@@ -198,6 +207,11 @@ export class Agent {
     return reload;
   }
 
+  /** What is to be done about the authority's shared part, if anything is. */
+  saySharedPart(line: string | undefined): void {
+    this.#condition("shared", line);
+  }
+
   /** The file was changed into one that cannot be used: the agent goes on with what it has. */
   refuseReload(problem: string): void {
     this.#condition("config", `not reloaded: ${problem.split("\n")[0] ?? ""}`);
@@ -229,6 +243,7 @@ export class Agent {
     const seed = loadIdentity(this.#folder);
     const credentials = this.#credentials.load(seed);
     const saved = this.#loadState();
+    const notices = this.#notices.load();
     this.#refuseOverlap();
     const bootstrap = await Promise.race([
       this.#resolve(),
@@ -240,7 +255,7 @@ export class Agent {
     const surroundings = this.#createSurroundings(opened, boot, bootstrap);
     try {
       this.#refuse(await this.#setUp(bridged));
-      const facts = { credentials, seed, boot, saved, hasAes, version, bootstrap };
+      const facts = { credentials, seed, boot, saved, notices, hasAes, version, bootstrap };
       const rest = {
         localEndpoints: surroundings.local,
         wallSeconds: this.#wallSeconds(),
@@ -351,6 +366,9 @@ export class Agent {
       }
       case "certificate":
         return this.#credentials.wear(output.bytes);
+      case "notice":
+        this.#notices.save(output.notice, output.bytes);
+        return output.notice === "shared" ? this.onSharedPart() : undefined;
       case "stopped":
         return this.#end({ kind: this.#leaving ? "left" : "stopped" });
     }
@@ -391,14 +409,14 @@ export class Agent {
     this.#tools.log.info({ ...fields, number, ...said }, event.what);
   }
 
+  #noteDamage(file: string, movedTo: string): void {
+    this.#note(ownEvent("state-damaged", `${file} was damaged and is now ${movedTo}`, {}));
+  }
+
   #loadState(): ReturnType<typeof savedOf> {
     try {
       const loaded = loadState(this.#folder);
-      if (loaded.kind === "damaged") {
-        this.#note(
-          ownEvent("state-damaged", `the state file was damaged and is now ${loaded.movedTo}`, {}),
-        );
-      }
+      if (loaded.kind === "damaged") this.#noteDamage("the state file", loaded.movedTo);
       return savedOf(loaded);
     } catch (error) {
       throw new WeftError(
@@ -515,8 +533,8 @@ export class Agent {
 
   /** `leave` makes this machine a stranger again. */
   #forget(): void {
-    for (const path of [stateFile(this.#folder), identityFile(this.#folder)])
-      rmSync(path, { force: true });
+    const files = [stateFile, identityFile, noticeFile];
+    for (const file of files) rmSync(file(this.#folder), { force: true });
     this.#credentials.forget();
   }
 

@@ -97,6 +97,12 @@ export interface Config {
   readonly origins: Readonly<Record<Key, string>>;
 }
 
+/** The shared part that the authority signed: raw values of shared keys alone. */
+export interface Pushed {
+  readonly number: number;
+  readonly values: Partial<Record<Key, unknown>>;
+}
+
 export interface ConfigSources {
   /** Path of the cluster file; it may be missing when the environment gives the network key. */
   readonly file: string;
@@ -104,6 +110,8 @@ export interface ConfigSources {
   readonly env: Env;
   readonly uid: number;
   readonly nodeName: string;
+  /** Before every other source, and whole. */
+  readonly pushed?: Pushed;
 }
 
 /** @throws WeftError config-missing | config-unreadable | config-invalid | key-file-open */
@@ -192,6 +200,16 @@ class Merge {
     this.#take(own, (key) => `${file.place(["nodes", sources.nodeName, key])}`);
     this.#takeRaw(valuesFromEnv(sources.env), envNameOf);
     this.#takeRaw(sources.flags, flagNameOf);
+    if (sources.pushed !== undefined) this.#takePushed(sources.pushed);
+  }
+
+  #takePushed({ number, values }: Pushed): void {
+    for (const key of KEY_NAMES) {
+      if (!KEYS[key].shared) continue;
+      delete this.#values[key];
+      delete this.#origins[key];
+    }
+    this.#takeRaw(values, () => `the authority's shared part ${number}`);
   }
 
   fileHoldsSecret(): boolean {

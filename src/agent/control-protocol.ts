@@ -8,9 +8,11 @@
 import { z } from "zod";
 import { parseIp } from "../base/net.ts";
 import { isValidName, MAX_CLAIMS, MAX_GROUPS } from "../crypto/certificate.ts";
+import { MAX_NOTICE_BYTES } from "../wire/notice.ts";
 
-/** No request comes near it; a longer line is no request. */
-export const MAX_REQUEST_BYTES = 65_536;
+/** The longest notice, in base64, with what is around it; a longer line is no request. */
+export const MAX_REQUEST_BYTES = 98_304;
+const MAX_NOTICE_TEXT = Math.ceil(MAX_NOTICE_BYTES / 3) * 4;
 /** A status of 1,024 peers is about 400 KiB. */
 export const MAX_ANSWER_BYTES = 16_777_216;
 /** Long enough to paste it. */
@@ -63,6 +65,8 @@ export const METHODS = {
   survey: nothing,
   release: z.strictObject({ target: z.string().min(1).max(510) }),
   resolve: z.strictObject({ ip: z.string().refine((text) => parseIp(text) !== undefined) }),
+  notices: nothing,
+  "post-notice": z.strictObject({ notice: z.base64url().min(1).max(MAX_NOTICE_TEXT) }),
   "dht-get": z.strictObject({ key: z.string().regex(/^[0-9a-f]{40}$/) }),
 } as const;
 

@@ -73,6 +73,8 @@ export const ERRORS = {
   timeout: EXIT.timeout,
   unavailable: EXIT.negative,
   "bad-argument": EXIT.usage,
+  "not-newer": EXIT.negative,
+  "notice-refused": EXIT.config,
   internal: EXIT.negative,
 } as const satisfies Record<string, ExitCode>;
 

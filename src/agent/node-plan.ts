@@ -6,7 +6,7 @@ import type { CryptoSuite } from "../crypto/suite.ts";
 import { AUTO_MTU } from "../node/auto-mtu.ts";
 import type { NodeConfig, SavedState } from "../node/config.ts";
 import type { Config } from "./config.ts";
-import { sharedDigest } from "./shared-digest.ts";
+import { sharedDigest, sharedSettings } from "./shared-digest.ts";
 
 /** The port that networks without UDP let out. */
 const HTTPS_PORT = 443;
@@ -24,6 +24,8 @@ export interface PlanFacts {
   readonly saved: SavedState | undefined;
   /** In authority mode: this node's certificate, the name it gives, the invites it made. */
   readonly credentials: Pick<NodeConfig, "certificate" | "invites"> & { readonly name?: string };
+  /** What the authority told this node before. */
+  readonly notices: readonly Uint8Array[];
   /** Of the bridge's own interface, where the TAP is a port of a bridge. */
   readonly bridgeMac?: Mac;
 }
@@ -73,12 +75,14 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     networkName: config.name,
     networkKey: config.networkKey,
     ...(config.authority === undefined ? {} : { authority: config.authority }),
+    notices: facts.notices,
     identitySeed: facts.seed,
     // Peers know a member by its certificate, whatever its host is called.
     nodeName: name,
     ...certified,
     boot: facts.boot,
     digest,
+    shared: sharedSettings(config),
     range: config.range,
     leaseSeconds: config.leaseSeconds,
     addressMode: config.addressMode,

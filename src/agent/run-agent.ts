@@ -4,13 +4,13 @@ import { notifyService } from "../io/service-notify.ts";
 import { Agent, type AgentEnd } from "./agent.ts";
 import { controlAnswers, httpPages } from "./agent-requests.ts";
 import type { AgentTools } from "./agent-tools.ts";
-import type { Config } from "./config.ts";
+import type { Config, Pushed } from "./config.ts";
 import { ControlServer } from "./control-server.ts";
 import { EXIT, type ExitCode, messageOf, WeftError } from "./errors.ts";
 import { HttpServer } from "./http-server.ts";
-import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { type Env, socketPath } from "./paths.ts";
+import { type Whole, withPushed } from "./pushed-part.ts";
 import { Service } from "./service.ts";
 
 /** What a starter that waits is told, over the process's own channel. */
@@ -25,8 +25,8 @@ export interface AgentHost {
   readonly interrupted: AbortSignal;
   /** Of the process: a service manager leaves its socket there. */
   readonly env: Env;
-  /** The sources of the configuration read again. @throws WeftError */
-  readonly reread: () => Config;
+  /** The sources of the configuration read again, and what the authority pushed. @throws WeftError */
+  readonly reread: (pushed?: Pushed) => Config;
 }
 
 /**
@@ -36,11 +36,13 @@ export interface AgentHost {
  * @throws WeftError when it cannot start
  */
 export async function runAgent(
-  config: Config,
+  file: Config,
   tools: AgentTools,
   host: AgentHost,
 ): Promise<ExitCode> {
+  const { config } = withPushed(tools.suite, file, host.reread);
   const agent = new Agent(config, tools);
+  agent.onSharedPart = () => takeSharedPart(agent, tools, host);
   for (const line of config.warnings) tools.log.warn({}, line);
   await agent.start();
   const metrics = new Metrics({
@@ -65,7 +67,7 @@ export async function runAgent(
   agent.run();
   const service = createService(agent, host.env);
   followSignals(agent, host.interrupted, service);
-  process.on("SIGHUP", () => reload(agent, tools.log, host, service));
+  process.on("SIGHUP", () => reload(agent, tools, host, service));
   service.start();
   const socket = socketPath(config.runDir, config.name);
   tools.log.info(
@@ -114,10 +116,28 @@ function createService(agent: Agent, env: Env): Service {
   });
 }
 
-function reload(agent: Agent, log: Log, host: AgentHost, service: Service): void {
+function rereadWhole({ suite }: AgentTools, host: AgentHost): Whole {
+  return withPushed(suite, host.reread(), host.reread);
+}
+
+/** The authority pushed another one: as a changed file, it counts at once as far as it can. */
+function takeSharedPart(agent: Agent, tools: AgentTools, host: AgentHost): void {
+  try {
+    const { config, problem } = rereadWhole(tools, host);
+    const keys = agent.reload(config).waiting.join(", ");
+    const waits = `the authority changed the shared part (${keys}): it counts when this agent is started anew`;
+    agent.saySharedPart(problem ?? (keys === "" ? undefined : waits));
+  } catch (error) {
+    if (!(error instanceof WeftError)) throw error;
+    agent.refuseReload(error.message);
+  }
+}
+
+function reload(agent: Agent, tools: AgentTools, host: AgentHost, service: Service): void {
+  const { log } = tools;
   service.reloading();
   try {
-    const { taken, waiting } = agent.reload(host.reread());
+    const { taken, waiting } = agent.reload(rereadWhole(tools, host).config);
     log.info({ taken, waiting }, "configuration reloaded");
     if (waiting.length > 0) log.warn({ keys: waiting }, "changes wait for a restart");
   } catch (error) {

@@ -5,6 +5,7 @@
  */
 import { utf8 } from "../base/bytes.ts";
 import { subnetText } from "../base/net.ts";
+import type { SharedSetting } from "../node/shared-parts.ts";
 import type { Config } from "./config.ts";
 import { reservedByText } from "./reservations.ts";
 
@@ -40,6 +41,23 @@ export function canonicalShared(shared: SharedPart): string {
     // Absent where there are none: members that do not know them agree with those that have none.
     ...(reservations.length === 0 ? {} : { reservations: reservations.sort(byFirst) }),
   });
+}
+
+/** The same, key by key as the file names them: what members tell one another when digests differ. */
+export function sharedSettings(shared: SharedPart): SharedSetting[] {
+  const list = (pairs: readonly string[]): string =>
+    pairs.length === 0 ? "none" : [...pairs].sort().join(", ");
+  return [
+    { key: "range", text: subnetText(shared.range) },
+    { key: "lease", text: `${shared.leaseSeconds} s` },
+    { key: "mtu", text: String(shared.mtu) },
+    { key: "domain", text: shared.domain ?? "none" },
+    { key: "nodes", text: list(shared.claims.map(({ name, ip }) => `${name} ${ip}`)) },
+    {
+      key: "reservations",
+      text: list(shared.reservations.map(({ by, ip }) => `${reservedByText(by)} ${ip}`)),
+    },
+  ];
 }
 
 function byFirst([a]: readonly [string, string], [b]: readonly [string, string]): number {

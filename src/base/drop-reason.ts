@@ -16,6 +16,7 @@ export const DROP_REASONS = [
   "bad-handshake",
   "bad-certificate",
   "foreign-network",
+  "revoked",
   "low-order-key",
   "unknown-receiver",
   "bad-tag",

@@ -16,6 +16,7 @@ import { membersCommand } from "./commands/members.ts";
 import { netcheckCommand } from "./commands/netcheck.ts";
 import { peersCommand } from "./commands/peers.ts";
 import { pingCommand } from "./commands/ping.ts";
+import { revokeCommand } from "./commands/revoke.ts";
 import { ringCommand } from "./commands/ring.ts";
 import { signCommand } from "./commands/sign.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   inviteCommand,
   joinCommand,
   membersCommand,
+  revokeCommand,
   downCommand,
   leaveCommand,
   statusCommand,

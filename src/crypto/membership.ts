@@ -20,6 +20,8 @@ import { type CertificateChain, parseChain } from "./certificate-chain.ts";
 import type { ClusterKeys } from "./cluster-keys.ts";
 import { deriveKey } from "./hkdf.ts";
 import type { Identity } from "./identity.ts";
+import type { NoticeBoard } from "./notice-board.ts";
+import { NO_REVOCATIONS } from "./revocations.ts";
 import type { CryptoSuite } from "./suite.ts";
 
 /** A certificate that was found right, and the place on the ring it gives. */
@@ -34,10 +36,17 @@ export interface Member {
 export class Membership {
   readonly #suite: CryptoSuite;
   readonly #keys: ClusterKeys;
+  readonly #board: Pick<NoticeBoard, "revocations">;
 
-  constructor(suite: CryptoSuite, keys: ClusterKeys) {
+  /** @param board where the authority's newest revocations hang; default: there are none */
+  constructor(
+    suite: CryptoSuite,
+    keys: ClusterKeys,
+    board: Pick<NoticeBoard, "revocations"> = { revocations: NO_REVOCATIONS },
+  ) {
     this.#suite = suite;
     this.#keys = keys;
+    this.#board = board;
   }
 
   /**
@@ -77,8 +86,22 @@ export class Membership {
     return isOwn ? parsed({ ...member.value, bytes }) : dropped("bad-certificate");
   }
 
-  /** Reasons: bad-certificate (also for its dates, see `dateFault`), foreign-network. */
+  /** Reasons: bad-certificate (also for its dates, see `dateFault`), foreign-network, revoked. */
   verify(bytes: Uint8Array, wallSeconds: number): Parsed<Member> {
+    return this.isRevoked(bytes) ? dropped("revoked") : this.verifyPast(bytes, wallSeconds);
+  }
+
+  /** Whether its holder, or somebody above it, was shut out; dates and signatures do not matter. */
+  isRevoked(bytes: Uint8Array): boolean {
+    const chain = parseChain(bytes);
+    if (!chain.ok) return false;
+    const { leaf, issuer } = chain.value;
+    const certificates = issuer === undefined ? [leaf] : [leaf, issuer];
+    return this.#board.revocations.covers(certificates.map(({ certificate }) => certificate));
+  }
+
+  /** As `verify`, for what a member signed before it was shut out. */
+  verifyPast(bytes: Uint8Array, wallSeconds: number): Parsed<Member> {
     return this.#judge(bytes, wallSeconds);
   }
 

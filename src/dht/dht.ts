@@ -71,7 +71,9 @@ export type DhtInput =
   /** The node decided that no other member can be reached: it is the ring. */
   | { readonly kind: "lone"; readonly lone: boolean }
   /** Wall clock, only for the dates of certificates; 0 until told. */
-  | { readonly kind: "wall"; readonly wallSeconds: number };
+  | { readonly kind: "wall"; readonly wallSeconds: number }
+  /** The authority shut somebody out: its records go, and no new ones of it come in. */
+  | { readonly kind: "revoked" };
 
 export type DhtOutput =
   | {
@@ -125,7 +127,9 @@ export class Dht implements Machine<DhtInput, DhtOutput> {
     const rules: RecordRules = { lease: VERSION_RULE, mac: VERSION_RULE, ...options.rules };
     const onClash = (winner: Held, loser: Held) => this.#reportClash(winner, loser);
     this.#options = options;
-    this.#members = new MemberCache(suite, options.membership);
+    this.#members = new MemberCache(suite, (bytes, wallSeconds) =>
+      options.membership.verify(bytes, wallSeconds),
+    );
     this.#check = new RecordCheck({ suite, networkId, members: this.#members, rules });
     this.#store = new Store(rules, identity.signing.publicKey);
     const parts = { store: this.#store, check: this.#check, onClash };
@@ -165,6 +169,10 @@ export class Dht implements Machine<DhtInput, DhtOutput> {
       case "wall":
         this.#members.setWall(input.wallSeconds);
         return this.#check.forget();
+      case "revoked":
+        this.#members.forget();
+        this.#check.forget();
+        return this.#store.dropWhere(({ bytes }) => this.#options.membership.isRevoked(bytes));
       case "deliver":
         if (input.payloadType === PAYLOAD_TYPES["dht-request"]) this.#onRequest(now, input);
         else if (input.payloadType === PAYLOAD_TYPES["dht-answer"]) this.#onAnswer(now, input);
@@ -275,6 +283,8 @@ export class Dht implements Machine<DhtInput, DhtOutput> {
     for (const { record, certificate: signer, remainingSeconds } of answer.carried) {
       if (record.key !== answer.key) return undefined;
       const checked = this.#check.check(record, signer);
+      // The replica may not know yet.
+      if (!checked.ok && this.#options.membership.isRevoked(signer)) continue;
       if (!checked.ok) return undefined;
       const clamped = Math.min(record.ttlSeconds, remainingSeconds);
       shown.push({ checked: checked.value, remainingSeconds: clamped });

@@ -1,21 +1,25 @@
 import { toHex } from "../base/bytes.ts";
-import type { Member, Membership } from "../crypto/membership.ts";
+import type { Parsed } from "../base/drop-reason.ts";
+import type { Member } from "../crypto/membership.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 
 /** Certificates seen lately: members of a mid-size cluster, about 300 B each. */
 const MAX_CACHED = 1_024;
 const DIGEST_BYTES = 16;
 
+type Verify = (certificate: Uint8Array, wallSeconds: number) => Parsed<Member>;
+
 /** Remembers which certificates were found valid, so that each costs one signature check. */
 export class MemberCache {
   readonly #suite: CryptoSuite;
-  readonly #membership: Membership;
+  readonly #verify: Verify;
   readonly #members = new Map<string, Member>();
   #wallSeconds = 0;
 
-  constructor(suite: CryptoSuite, membership: Membership) {
+  /** @param verify whom to count: who is a member, or also who was one */
+  constructor(suite: CryptoSuite, verify: Verify) {
     this.#suite = suite;
-    this.#membership = membership;
+    this.#verify = verify;
   }
 
   get wallSeconds(): number {
@@ -25,6 +29,11 @@ export class MemberCache {
   /** Dates are judged anew: what was valid an hour ago may have ended. */
   setWall(wallSeconds: number): void {
     this.#wallSeconds = wallSeconds;
+    this.forget();
+  }
+
+  /** Everybody is judged anew. */
+  forget(): void {
     this.#members.clear();
   }
 
@@ -33,7 +42,7 @@ export class MemberCache {
     const name = toHex(this.#suite.blake2b(DIGEST_BYTES, certificate));
     const known = this.#members.get(name);
     if (known !== undefined) return known;
-    const verified = this.#membership.verify(certificate, this.#wallSeconds);
+    const verified = this.#verify(certificate, this.#wallSeconds);
     if (!verified.ok) return undefined;
     this.#remember(name, verified.value);
     return verified.value;

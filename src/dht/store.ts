@@ -12,6 +12,7 @@ import {
   type CheckedRecord,
   compareAge,
   type RecordRules,
+  type Signer,
 } from "./record-rule.ts";
 import { VersionMemory } from "./version-memory.ts";
 
@@ -126,6 +127,19 @@ export class Store {
     if (slot.live !== undefined) this.#release(slot.live);
     for (const grave of slot.graves) this.#open(grave);
     this.#slots.delete(key);
+  }
+
+  /** What these signers wrote is gone, as if it had never been here. */
+  dropWhere(isGone: (signer: Signer) => boolean): void {
+    for (const [key, slot] of [...this.#slots]) {
+      if (slot.live !== undefined && isGone(slot.live.signer)) {
+        this.#release(slot.live);
+        slot.live = undefined;
+      }
+      for (const grave of slot.graves) if (isGone(grave.signer)) this.#open(grave);
+      slot.graves = slot.graves.filter((grave) => !isGone(grave.signer));
+      if (slot.live === undefined && slot.graves.length === 0) this.#slots.delete(key);
+    }
   }
 
   /** The slot without what expired; removed when nothing is left in it. */

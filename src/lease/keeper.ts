@@ -29,6 +29,8 @@ export interface KeeperOptions {
   readonly desk: Desk;
   readonly isAlone: () => boolean;
   readonly isJoined: () => boolean;
+  /** Most linked members have another range. */
+  readonly isDisputed: () => boolean;
   readonly leaseCount: () => number;
   readonly onLost: (claim: Claim, hold: Hold, why: Loss) => void;
 }
@@ -85,6 +87,7 @@ export class Keeper {
       return this.#options.onLost(claim, hold, { reason, winner: undefined });
     }
     if (hold.question !== undefined) return;
+    if (hold.lease.alone && this.#options.isDisputed()) return this.#waitForPeace(now, hold);
     if (now >= hold.renewAt) this.renew(now, claim, hold);
     else if (now >= hold.checkAt) this.#ask(now, claim, hold, "check");
   }
@@ -97,7 +100,8 @@ export class Keeper {
 
   /** Others are there: what was leased alone has to stand the question of a quorum. */
   reclaim(now: Millis, claim: Claim, hold: Hold): void {
-    if (!hold.lease.alone || !this.#options.isJoined()) return;
+    const { isJoined, isDisputed } = this.#options;
+    if (!hold.lease.alone || !isJoined() || isDisputed()) return;
     if (hold.question === undefined) this.#ask(now, claim, hold, "reclaim");
     else hold.renewAt = now;
   }
@@ -213,6 +217,12 @@ export class Keeper {
     const rest = (hold.lease.expiresAt - now) * RETRY_FRACTION;
     const wait = Math.min(RETRY_MAX_MS, Math.max(RETRY_MIN_MS, rest));
     hold.renewAt = now + jitter(rng, wait, 0.2);
+  }
+
+  /** No quorum gave it, and none of this one may: it ends with its life, or with the dispute. */
+  #waitForPeace(now: Millis, hold: Hold): void {
+    hold.renewAt = now + RECLAIM_RETRY_MS;
+    hold.checkAt = hold.renewAt;
   }
 
   #renewalAfter(sentAt: Millis): Millis {

@@ -17,7 +17,7 @@ import type { DhtInput } from "../dht/dht.ts";
 import type { DhtResult } from "../dht/result.ts";
 import { Avoided } from "./avoided.ts";
 import { candidatesOf } from "./candidate.ts";
-import { addressOf, type Claim, type Hold, wakeAt } from "./claim.ts";
+import { addressOf, type Claim, type Hold, type Search, wakeAt } from "./claim.ts";
 import { Desk } from "./desk.ts";
 import { Keeper, type Loss } from "./keeper.ts";
 import { leaseKey } from "./lease-record.ts";
@@ -35,6 +35,8 @@ export type { Reservation } from "./reservation.ts";
 export type LeasesInput =
   | { readonly kind: "timeout" }
   | { readonly kind: "phase"; readonly phase: "waiting" | "alone" | "joined" }
+  /** Most linked members have another range: nothing is asked for until they agree again. */
+  | { readonly kind: "dispute"; readonly isDisputed: boolean }
   | {
       readonly kind: "want";
       /** hex of the client identifier, 1..255 bytes */
@@ -122,6 +124,7 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
   readonly #searcher: Searcher;
   readonly #keeper: Keeper;
   #phase: "waiting" | "alone" | "joined" = "waiting";
+  #isDisputed = false;
   #now: Millis = 0;
 
   /** The deadline since the last input; undefined = to be found again. */
@@ -137,6 +140,7 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
       desk: this.#desk,
       isAlone,
       isJoined: () => this.#phase === "joined",
+      isDisputed: () => this.#isDisputed,
       leaseCount: () => this.#claims.size,
       onLost: (_claim, hold, loss) => this.#lose(hold, loss),
     });
@@ -164,6 +168,8 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
         return this.#timeout(now);
       case "phase":
         return this.#setPhase(now, input.phase);
+      case "dispute":
+        return this.#setDispute(now, input.isDisputed);
       case "want":
         return this.#want(now, input);
       case "confirm":
@@ -226,11 +232,27 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
 
   #setPhase(now: Millis, phase: "waiting" | "alone" | "joined"): void {
     this.#phase = phase;
-    if (phase === "waiting") return;
+    if (!this.#mayAsk) return;
     for (const claim of [...this.#claims.values()]) {
       const { state } = claim;
       if (state.kind === "waiting") this.#searcher.start(now, claim);
       else if (state.kind === "bound") this.#keeper.reclaim(now, claim, state.hold);
+    }
+  }
+
+  get #mayAsk(): boolean {
+    return this.#phase !== "waiting" && !this.#isDisputed;
+  }
+
+  /** What is held stays: its replicas judge it by their own ranges, and its life bounds it. */
+  #setDispute(now: Millis, isDisputed: boolean): void {
+    if (this.#isDisputed === isDisputed) return;
+    this.#isDisputed = isDisputed;
+    if (!isDisputed) return this.#setPhase(now, this.#phase);
+    for (const claim of this.#claims.values()) {
+      if (claim.state.kind !== "claiming") continue;
+      this.#takeBack(claim.state.search);
+      claim.state = { kind: "waiting" };
     }
   }
 
@@ -247,7 +269,7 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
     }
     if (this.#claims.size >= MAX_CLIENTS) return this.#refuse(now, claim, "site-full");
     this.#claims.set(client, claim);
-    if (this.#phase !== "waiting") this.#searcher.start(now, claim);
+    if (this.#mayAsk) this.#searcher.start(now, claim);
   }
 
   /** Not every message of a client carries its name: what was found by it once stays. */
@@ -288,10 +310,13 @@ export class Leases implements Machine<LeasesInput, LeasesOutput> {
       if (question !== undefined) this.#desk.cancel(question.request);
       this.#desk.remove(lease.ip, lease.epoch, version + 1);
       if (!claim.isOffer) this.#save();
-    } else if (claim?.state.kind === "claiming" && claim.state.search.request !== 0) {
-      const { ip, epoch, request, version } = claim.state.search;
-      if (!this.#desk.cancel(request)) this.#desk.remove(ip, epoch, version + 1);
-    }
+    } else if (claim?.state.kind === "claiming") this.#takeBack(claim.state.search);
+  }
+
+  /** The `create` under way, if one is. */
+  #takeBack({ ip, epoch, request, version }: Search): void {
+    if (request === 0 || this.#desk.cancel(request)) return;
+    this.#desk.remove(ip, epoch, version + 1);
   }
 
   #decline(now: Millis, input: { client: string; ip: Ip }): void {

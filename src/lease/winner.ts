@@ -11,7 +11,7 @@
  */
 import { compareBytes } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
-import { type Ip, type Subnet, subnetContains } from "../base/net.ts";
+import type { Ip, Subnet } from "../base/net.ts";
 import type { Membership } from "../crypto/membership.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import { attestationsProve } from "../dht/attestation.ts";
@@ -26,6 +26,7 @@ import {
   type Standing,
 } from "../dht/record-rule.ts";
 import type { DhtRecord } from "../wire/record.ts";
+import { isLeasable } from "./leasable.ts";
 import { type LeaseBody, leaseKey, parseLeaseBody } from "./lease-record.ts";
 import { type Reservation, reservedFor } from "./reservation.ts";
 
@@ -49,7 +50,10 @@ const NOT_ALONE = 1;
 
 /** What the DHT asks about records of kind `lease`. */
 export function leaseRule(options: LeaseRuleOptions): RecordRule {
-  const members = new MemberCache(options.suite, options.membership);
+  // A replica that was shut out since has vouched all the same, and no quorum of them was alone.
+  const members = new MemberCache(options.suite, (bytes, wallSeconds) =>
+    options.membership.verifyPast(bytes, wallSeconds),
+  );
   return {
     compare: compareLeases,
     inspect(record, signer, wallSeconds) {
@@ -89,7 +93,7 @@ function inspectLease(
   const fits =
     record.key === leaseKey(suite, networkId, body.ip) &&
     body.holder === signer.address &&
-    subnetContains(range, body.ip);
+    isLeasable(range, body.ip);
   if (!fits) return dropped("bad-field");
   if (body.renewals > 0) {
     const tools = { suite, networkId, memberOf: (bytes: Uint8Array) => members.memberOf(bytes) };

@@ -12,6 +12,7 @@ import type { Identity } from "../crypto/identity.ts";
 import { appendMacs } from "../crypto/mac.ts";
 import type { Member, Membership } from "../crypto/membership.ts";
 import { NoiseHandshake } from "../crypto/noise.ts";
+import type { NoticeBoard } from "../crypto/notice-board.ts";
 import { deriveSession, type SessionKeys } from "../crypto/session-keys.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import {
@@ -22,6 +23,7 @@ import {
   settleCipher,
 } from "../wire/handshake-payload.ts";
 import { MINOR_VERSION } from "../wire/message-type.ts";
+import { CAPABILITY_SHARED_PART } from "../wire/shared-part.ts";
 import { CAPABILITY_NO_RELAY, type RelayPolicy } from "./relay-policy.ts";
 import { CAPABILITY_AGGRESSIVE, type TraversalMode } from "./traversal-mode.ts";
 
@@ -49,6 +51,10 @@ export interface PeerFacts extends CertifiedFacts {
   readonly minorVersion: number;
   readonly capabilities: number;
   readonly digest: Uint8Array;
+  /** Of its newest revocations, 0 = none. */
+  readonly revocation: number;
+  /** Of the shared part that the authority signed; undefined: none. */
+  readonly sharedNumber?: number;
   readonly candidates: readonly Endpoint[];
   readonly relays: readonly RingAddress[];
   /** Where the peer sees us; undefined when it heard us over the ring. */
@@ -83,6 +89,8 @@ export interface SelfOptions {
   readonly boot: bigint;
   readonly digest: Uint8Array;
   readonly hasAes: boolean;
+  /** What the authority told this node so far; default: nothing. */
+  readonly board?: NoticeBoard;
   /** What this node relays for others; default: DEFAULT_RELAY_POLICY. */
   readonly relay?: RelayPolicy;
   /** How hard NATs are worked on; default: standard. */
@@ -140,12 +148,13 @@ export class HandshakeSelf {
 
   /** The payload for a peer at the other end of `channel`. */
   payload(channel: Channel): Uint8Array {
-    const { boot, digest } = this.options;
+    const { board, boot, digest } = this.options;
     const { endpoints: candidates, relays } = this.#own.whereabouts();
+    const sharedNumber = board?.number("shared") ?? 0;
     return emitHandshakePayload({
       minorVersion: MINOR_VERSION,
       capabilities: capabilitiesOf(this.options),
-      revocation: 0,
+      revocation: board?.number("revocations") ?? 0,
       digest,
       boot,
       ciphers: this.#ciphers,
@@ -153,10 +162,11 @@ export class HandshakeSelf {
       ...(channel.kind === "socket" ? { observed: channel.endpoint } : {}),
       candidates,
       relays,
+      ...(sharedNumber > 0 ? { sharedNumber } : {}),
     });
   }
 
-  /** Reasons: too-long, bad-field, bad-certificate, foreign-network. */
+  /** Reasons: too-long, bad-field, bad-certificate, foreign-network, revoked. */
   judge(payload: Uint8Array, remoteStatic: Uint8Array): Parsed<PeerFacts> {
     const said = parseHandshakePayload(payload);
     if (!said.ok) return said;
@@ -212,5 +222,7 @@ function certifiedFacts(
 
 function capabilitiesOf({ relay, traversal }: SelfOptions): number {
   const noRelay = relay?.kind === "off" ? CAPABILITY_NO_RELAY : 0;
-  return noRelay | (traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0);
+  return (
+    CAPABILITY_SHARED_PART | noRelay | (traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0)
+  );
 }

@@ -2,6 +2,7 @@ import type { NatReport } from "../base/nat.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
+import type { Membership } from "../crypto/membership.ts";
 import type { OwnWhereabouts } from "./handshake-self.ts";
 import type { Link } from "./link.ts";
 import type { LinkId } from "./link-types.ts";
@@ -71,6 +72,11 @@ export class LinkTable {
   useAll(): readonly Link[] {
     for (const link of this.#links.values()) this.#touched.add(link);
     return this.all();
+  }
+
+  /** Those whose peers were shut out, or somebody above them. */
+  useRevoked(membership: Membership): readonly Link[] {
+    return this.useAll().filter((link) => membership.isRevoked(link.peer.certificate));
   }
 
   /** Our own addresses changed. */

@@ -120,7 +120,9 @@ export type LinksInput =
   | { readonly kind: "set-role"; readonly link: LinkId; readonly role: LinkRole }
   /** The peer is alive (others reach it) but this path is not: look for another one, or a relay. */
   | { readonly kind: "path-broken"; readonly link: LinkId }
-  | { readonly kind: "close"; readonly link: LinkId; readonly reason: string };
+  | { readonly kind: "close"; readonly link: LinkId; readonly reason: string }
+  /** The authority shut somebody out: links with them end at once, without a word. */
+  | { readonly kind: "revoked" };
 
 export type LinksOutput =
   | { readonly kind: "engine"; readonly command: EngineCommand }
@@ -131,6 +133,13 @@ export type LinksOutput =
       readonly link: LinkId;
       readonly address: RingAddress;
       readonly reason: string;
+    }
+  /** After each handshake, also one that renews a link: how new what the peer heard of the authority is. */
+  | {
+      readonly kind: "greeted";
+      readonly link: LinkId;
+      readonly revocations: number;
+      readonly shared: number;
     }
   /** On every change; each link-up is followed by one. */
   | {

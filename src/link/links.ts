@@ -6,7 +6,7 @@
  *                                                      \--> relays (as origin, relay, target)
  */
 import type { DropReason } from "../base/drop-reason.ts";
-import type { EngineCommand, SessionId, SocketIndex, Upcall } from "../base/engine.ts";
+import type { EngineCommand, SocketIndex, Upcall } from "../base/engine.ts";
 import type { CoreEvent } from "../base/event.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import type { Endpoint } from "../base/net.ts";
@@ -43,7 +43,7 @@ import {
 } from "./link-types.ts";
 import type { LinksOptions } from "./links-options.ts";
 import { OwnCandidates, type Witness } from "./own-candidates.ts";
-import { peerInfo, replacePeer } from "./peer-info.ts";
+import { greetedBy, peerInfo, replacePeer } from "./peer-info.ts";
 import { noteRefusedSize } from "./refused-size.ts";
 import { convictionOf, directLinksOf, relayHintsOf } from "./relay-choice.ts";
 import { type DirectLink, Relays } from "./relays.ts";
@@ -217,8 +217,13 @@ export class Links
         return this.#links.use(input.link)?.reachedByOthers(now);
       case "close": {
         const link = this.#links.use(input.link);
-        if (link !== undefined) this.#end(now, link, input.reason, true);
+        if (link !== undefined) return this.#end(now, link, input.reason, true);
+        return;
       }
+      case "revoked":
+        for (const link of this.#links.useRevoked(this.#options.membership)) {
+          this.#end(now, link, "revoked", false);
+        }
     }
   }
 
@@ -230,7 +235,8 @@ export class Links
       const link = this.#links.use(id);
       if (link !== undefined) this.#end(now, link, "certificate ended", true);
     }
-    for (const session of this.#lingering.takeDue(now)) this.#closeSession(session);
+    for (const session of this.#lingering.takeDue(now))
+      this.#engine({ op: "session-close", session });
     for (const link of this.#links.useDue(now)) if (this.#links.has(link)) link.timeout(now);
     for (const timer of this.#timers.takeExpired(now)) {
       if (timer === "traffic") this.#wantsTraffic = true;
@@ -336,6 +342,7 @@ export class Links
     link.relayHints = facts.relays;
     link.install(now, result);
     this.#certified(now, link, facts);
+    this.#out.push(greetedBy(link.id, facts));
     if (existing === undefined) this.#attachEarlyRelays(now, link);
     if (channel.kind === "socket" && facts.observed !== undefined) {
       const { socket, endpoint: by } = channel;
@@ -400,13 +407,11 @@ export class Links
     this.#traversal.forget(link.id);
     this.#watch.forget(link.id);
     this.#drainLink(now, link);
-    if (!isTold || !this.#lingering.add(now, link.id)) this.#closeSession(link.id);
+    if (!isTold || !this.#lingering.add(now, link.id)) {
+      this.#engine({ op: "session-close", session: link.id });
+    }
     this.#out.push({ kind: "link-down", link: link.id, address: link.address, reason });
     this.#event(linkClosed(link.peer, reason));
-  }
-
-  #closeSession(session: SessionId): void {
-    this.#engine({ op: "session-close", session });
   }
 
   // outputs of the parts

@@ -1,5 +1,5 @@
 import type { HandshakeResult } from "./handshake-self.ts";
-import type { LinkId, PeerInfo } from "./link-types.ts";
+import type { LinkId, LinksOutput, PeerInfo } from "./link-types.ts";
 
 type SaidByCertificate = Pick<PeerInfo, "certificate" | "name" | "groups" | "serial" | "issuers">;
 
@@ -27,6 +27,14 @@ export function peerInfo(
     candidates,
     initiatedHere,
   };
+}
+
+/** What a handshake said of the newest notices that the peer has. */
+export function greetedBy(
+  link: LinkId,
+  { revocation, sharedNumber = 0 }: HandshakeResult["facts"],
+): Extract<LinksOutput, { kind: "greeted" }> {
+  return { kind: "greeted", link, revocations: revocation, shared: sharedNumber };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Questions and orders that reach a running node from outside (the control socket). */
 import type { Ip } from "../base/net.ts";
+import type { NoticeKind } from "../wire/notice.ts";
 import type { Explained } from "./explain.ts";
 import type { InviteWish } from "./issuer.ts";
 import type { LeaseRow } from "./lease-report.ts";
@@ -26,6 +27,10 @@ export type NodeCommand =
   | { readonly name: "members" }
   /** Look at the NAT again; status says when that is done. */
   | { readonly name: "survey" }
+  /** The authority's newest notices, as this node has them. */
+  | { readonly name: "notices" }
+  /** One that the authority signed, for every member. */
+  | { readonly name: "post-notice"; readonly notice: Uint8Array }
   /** Gives the leases back and says goodbye to every link; the node is stopped afterwards. */
   | { readonly name: "leave" }
   /** Says goodbye to every link and keeps the lease. */
@@ -62,9 +67,18 @@ export type NodeReply =
   | { readonly kind: "members"; readonly members: readonly MemberRow[] }
   /** As it travels, in hex. */
   | { readonly kind: "certificate"; readonly certificate: string }
+  | { readonly kind: "notices"; readonly notices: readonly Uint8Array[] }
+  | { readonly kind: "posted"; readonly notice: NoticeKind; readonly number: number }
   | { readonly kind: "done" }
   | {
       readonly kind: "failed";
-      readonly code: "unknown-peer" | "not-found" | "timeout" | "unavailable" | "bad-argument";
+      readonly code:
+        | "unknown-peer"
+        | "not-found"
+        | "timeout"
+        | "unavailable"
+        | "bad-argument"
+        | "not-newer"
+        | "notice-refused";
       readonly detail: string;
     };

@@ -15,6 +15,7 @@ import { explain } from "./explain.ts";
 import { issuersOf } from "./issuing-ties.ts";
 import { findLease, leaseRowOf, leaseRows } from "./lease-report.ts";
 import { memberRows } from "./member-report.ts";
+import { noticesReply, postedReply } from "./notice-commands.ts";
 import type { Parts } from "./parts.ts";
 import { Pings } from "./pings.ts";
 
@@ -84,6 +85,10 @@ export class NodeCommands {
       case "survey":
         this.#parts.stun.handle(now, { kind: "survey" });
         return this.#reply(id, { kind: "done" });
+      case "notices":
+        return this.#reply(id, noticesReply(this.#parts.board));
+      case "post-notice":
+        return this.#reply(id, postedReply(this.#parts.notices.post(command.notice)));
       case "leave":
         for (const lease of this.#parts.leases.states()) {
           this.#parts.leases.handle(now, { kind: "release", client: lease.client });

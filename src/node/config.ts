@@ -8,8 +8,10 @@ import type { ProxyRoute, StreamOptions } from "../link/stream-fallback.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { AddressMode, DhcpMode } from "../vnet/vnet.ts";
+import type { NoticeKind } from "../wire/notice.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
 import type { Invite } from "./invites.ts";
+import type { SharedSetting } from "./shared-parts.ts";
 import type { NodeState } from "./status.ts";
 
 export interface NodeConfig {
@@ -22,6 +24,8 @@ export interface NodeConfig {
   readonly certificate?: Uint8Array;
   /** Those that this node made and others may still use, as stored. */
   readonly invites?: readonly Invite[];
+  /** What the authority told this node before its start, as it was saved. */
+  readonly notices?: readonly Uint8Array[];
   /** 32 bytes */
   readonly identitySeed: Uint8Array;
   /** 1..63 of [a-z0-9-] */
@@ -30,6 +34,8 @@ export interface NodeConfig {
   readonly boot: bigint;
   /** 32 bytes, of the cluster file's shared part */
   readonly digest: Uint8Array;
+  /** That part key by key, told to members with another digest; default: nothing. */
+  readonly shared?: readonly SharedSetting[];
   readonly range: Subnet;
   readonly leaseSeconds: number;
   readonly addressMode: AddressMode;
@@ -114,4 +120,6 @@ export type NodeOutput =
   | { readonly kind: "keep-invites"; readonly keeping: number; readonly invites: readonly Invite[] }
   /** The node's own certificate from now on: to be stored. */
   | { readonly kind: "certificate"; readonly bytes: Uint8Array }
+  /** The authority's newest word of this kind, to be kept over a restart. */
+  | { readonly kind: "notice"; readonly notice: NoticeKind; readonly bytes: Uint8Array }
   | { readonly kind: "stopped" };

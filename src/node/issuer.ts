@@ -191,23 +191,25 @@ export class Issuer<W> {
     const { name, groups, claims } = old;
     const { publicKey } = question;
     const salt = toHex(publicKey) === toHex(old.publicKey) ? old.salt : undefined;
-    const certificate = this.#sign(wallSeconds, { publicKey, name, groups, claims }, salt);
+    // One serial number for all that came of one grant: revoked by it, no older key is left to return with.
+    const line = { serial: old.serial, ...(salt === undefined ? {} : { salt }) };
+    const certificate = this.#sign(wallSeconds, { publicKey, name, groups, claims }, line);
     if (certificate === undefined) return this.#refuse(to, "too-much");
     this.#answer(to, { kind: "granted", certificate });
   }
 
-  /** @param salt of the certificate that this one replaces */
+  /** @param line what stays of the certificate that this one replaces */
   #sign(
     wallSeconds: number,
     said: Pick<Certificate, "publicKey" | "name" | "groups" | "claims">,
-    salt?: Uint8Array,
+    line: Partial<Pick<Certificate, "serial" | "salt">> = {},
   ): Uint8Array | undefined {
     const { suite, rng, identity, own } = this.#options;
     const { certificate } = own.member;
     const issuer = { signing: identity.signing, certificate, bytes: own.bytes };
     const serial = BigInt(`0x${toHex(rng.bytes(SERIAL_BYTES))}`);
-    const drawn = rng.bytes(SALT_BYTES);
-    return signAsMember(suite, issuer, { ...said, serial, salt: salt ?? drawn }, wallSeconds);
+    const salt = rng.bytes(SALT_BYTES);
+    return signAsMember(suite, issuer, { ...said, serial, salt, ...line }, wallSeconds);
   }
 
   #mayIssue(wallSeconds: number): boolean {

@@ -3,7 +3,6 @@
  * of joining, the bootstrap, commands from outside, the state that outlives a restart.
  */
 
-import { toHex } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop-reason.ts";
 import type { Upcall } from "../base/engine.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
@@ -127,6 +126,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       this.#parts.issuing?.drops() ?? {},
       Object.fromEntries(ring.drops()),
       Object.fromEntries(vnet.drops()),
+      Object.fromEntries(this.#wiring.drops()),
     ]);
   }
 
@@ -134,7 +134,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     this.#timers.clear("start");
     this.#timers.set("traffic", now + TRAFFIC_REPORT_MS);
     this.#startedAt = now;
-    const { leases } = this.#parts;
+    const { leases, notices } = this.#parts;
+    notices.restore(this.#config.notices ?? []);
     this.#tellWall(now, this.#config.wallSeconds);
     this.#tellEndpoints(now);
     leases.handle(now, { kind: "restore", leases: this.#leases });
@@ -231,6 +232,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
         return this.#outbox.push(news);
       case "event":
       case "interface-clear":
+      case "notice":
         return this.#outbox.push(news);
       case "interface":
         return this.#outbox.push({ ...news, mtu: this.#mtu });
@@ -278,7 +280,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   /** In mode dhcp a machine on the TAP has to ask first. */
   #lacksAddress(now: Millis): boolean {
     const asks = this.#config.addressMode !== "dhcp" && this.#phases.phase !== "joining";
-    if (!asks || this.#parts.leases.states().length > 0) return false;
+    const isTold = this.#parts.shared.isRangeDisputed;
+    if (!asks || isTold || this.#parts.leases.states().length > 0) return false;
     return now >= this.#onlineAt + ADDRESS_WITHIN_MS;
   }
 
@@ -405,15 +408,15 @@ export class Node implements Machine<NodeInput, NodeOutput> {
     if (this.#lacksAddress(now)) {
       lines.push("no address: the pool is full, the address is taken, or no quorum answers");
     }
-    lines.push(...certificateHealth(now, this.#parts, this.#clock.at(now)));
-    lines.push(...this.#parts.leases.health(now), ...this.#parts.vnet.health());
-    for (const view of this.#parts.links.views()) {
-      if (toHex(view.peer.digest) === toHex(this.#config.digest)) continue;
+    const { isShutOut, leases, notices, shared, vnet } = this.#parts;
+    if (isShutOut()) {
       lines.push(
-        `${view.peer.name} uses another cluster file: compare range, lease, nodes and reservations on both sides`,
+        "the authority revoked this node: every member refuses it; ask for a new certificate, for a new key",
       );
     }
-    return lines;
+    lines.push(...certificateHealth(now, this.#parts, this.#clock.at(now)));
+    lines.push(...leases.health(now), ...vnet.health());
+    return [...lines, ...notices.lines(), ...shared.lines()];
   }
 }
 

@@ -1,14 +1,16 @@
 /** Builds the machines of one node from its configuration. */
 import { assert } from "../base/assert.ts";
-import { type Ip, ipv4FromNumber, ipv4Number, type Mac, macFromBytes } from "../base/net.ts";
+import { type Mac, macFromBytes } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import { type Identity, identityFromSeed } from "../crypto/identity.ts";
 import { type Member, Membership } from "../crypto/membership.ts";
+import { NoticeBoard } from "../crypto/notice-board.ts";
 import { OwnCertificate } from "../crypto/own-certificate.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import { Dht } from "../dht/dht.ts";
+import { serverIpOf } from "../lease/leasable.ts";
 import { Leases } from "../lease/leases.ts";
 import { leaseRule } from "../lease/winner.ts";
 import { Links } from "../link/links.ts";
@@ -19,6 +21,8 @@ import { macRule } from "../vnet/mac-record.ts";
 import { Vnet } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
 import { Issuing, type IssuingOptions } from "./issuing.ts";
+import { Notices } from "./notices.ts";
+import { SharedParts } from "./shared-parts.ts";
 
 export interface Tools {
   readonly suite: CryptoSuite;
@@ -37,13 +41,19 @@ export interface Parts {
   readonly dht: Dht;
   readonly leases: Leases;
   readonly vnet: Vnet;
+  readonly shared: SharedParts;
+  readonly board: NoticeBoard;
+  readonly notices: Notices;
+  /** The authority shut out this node itself. */
+  readonly isShutOut: () => boolean;
 }
 
 export function buildParts(config: NodeConfig, tools: Tools): Parts {
   const { suite, rng } = tools;
   const keys = deriveClusterKeys(suite, config.networkKey, config.authority);
   const identity = identityFromSeed(suite, config.identitySeed);
-  const membership = new Membership(suite, keys);
+  const board = new NoticeBoard(suite, keys);
+  const membership = new Membership(suite, keys, board);
   const member = ownMember(config, membership, identity);
   const own = new OwnCertificate(membership, identity, member);
   const self = member.address;
@@ -54,6 +64,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
   const links = new Links({
     ...who,
     keys,
+    board,
     rng: rng.fork("link"),
     certificate: own.bytes,
     address: self,
@@ -70,13 +81,12 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
     own,
     issuing: issuingOf(config, { ...who, keys, own, rng }),
     links,
+    board,
+    notices: new Notices(board),
+    isShutOut: () => membership.isRevoked(own.bytes),
+    shared: new SharedParts(suite, { digest: config.digest, settings: config.shared ?? [] }),
     streams: new StreamFallback(config.streams, links),
-    stun: new Stun({
-      mode: config.stun,
-      key: keys.stunKey,
-      rng: rng.fork("stun"),
-      sockets: config.bound.map((endpoint, socket) => ({ socket, endpoint })),
-    }),
+    stun: stunOf(config, keys.stunKey, rng),
     ring: new Ring({ self, rng: rng.fork("ring"), name }),
     dht: new Dht({
       ...who,
@@ -93,7 +103,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       ...who,
       ...space,
       rng: rng.fork("lease"),
-      reserved: [serverIpOf(config)],
+      reserved: [serverIpOf(config.range)],
       ...promised,
       name,
     }),
@@ -110,11 +120,16 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       bridged: config.bridged === true,
       dhcp: config.dhcp ?? "auto",
       mtu: config.mtu,
-      serverIp: serverIpOf(config),
+      serverIp: serverIpOf(config.range),
       serverMac: serverMacOf(suite, keys.networkId),
       ...(config.domain === undefined ? {} : { domain: config.domain }),
     }),
   };
+}
+
+function stunOf(config: NodeConfig, key: Uint8Array, rng: Rng): Stun {
+  const sockets = config.bound.map((endpoint, socket) => ({ socket, endpoint }));
+  return new Stun({ mode: config.stun, key, rng: rng.fork("stun"), sockets });
 }
 
 /** The agent has checked that the certificate is this node's own (agent/certificate-file.ts). */
@@ -136,11 +151,6 @@ function issuingOf(
   if (config.authority === undefined) return undefined;
   const rng = options.rng.fork("issuing");
   return new Issuing({ ...options, rng, invites: config.invites ?? [] });
-}
-
-/** The DHCP server identifier: the first host address of the range, the same at every node. */
-function serverIpOf(config: NodeConfig): Ip {
-  return ipv4FromNumber(ipv4Number(config.range.first) + 1);
 }
 
 /** Locally administered, unicast, the same at every node of one network. */

@@ -18,6 +18,7 @@ import type {
   NatStatus,
   NodeState,
   NodeStatus,
+  NoticesStatus,
   PeerStatus,
   RingStatus,
 } from "./status.ts";
@@ -54,6 +55,17 @@ export function reportStatus(now: Millis, input: ReportInput): NodeStatus {
     uptimeMs: now - input.startedAt,
     security: parts.issuing === undefined ? "secret" : "authority",
     certificate: certificateStatus(parts),
+    notices: noticesStatus(parts),
+  };
+}
+
+function noticesStatus({ board }: Parts): NoticesStatus {
+  const { number, keys, serials } = board.revocations;
+  return {
+    revocations: number,
+    revokedKeys: keys.length,
+    revokedSerials: serials.length,
+    shared: board.number("shared"),
   };
 }
 

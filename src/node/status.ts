@@ -27,6 +27,7 @@ export interface NodeStatus {
   readonly security: "secret" | "authority";
   /** This node's own one; undefined in `secret:` mode. */
   readonly certificate: CertificateStatus | undefined;
+  readonly notices: NoticesStatus;
 }
 
 export interface CertificateStatus {
@@ -36,6 +37,16 @@ export interface CertificateStatus {
   readonly mayIssue: boolean;
   /** `authority`, or the name of the member that signed it. */
   readonly issuer: string;
+}
+
+/** What the authority told this node; all 0 in `secret:` mode. */
+export interface NoticesStatus {
+  /** Number of the newest list of revocations. */
+  readonly revocations: number;
+  readonly revokedKeys: number;
+  readonly revokedSerials: number;
+  /** Number of the newest shared part. */
+  readonly shared: number;
 }
 
 /** Of this node's own NAT; `weft netcheck` tells more. */

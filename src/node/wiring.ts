@@ -6,6 +6,7 @@
  *                   └> stun ┘└───────┴─ vnet ─┴────────┘
  */
 import { assert, unreachable } from "../base/assert.ts";
+import type { DropReason } from "../base/drop-reason.ts";
 import type { SocketIndex, Upcall } from "../base/engine.ts";
 import { type Machine, Outbox } from "../base/machine.ts";
 import type { Endpoint, Ip, Mac } from "../base/net.ts";
@@ -13,13 +14,15 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { DhtOutput, DhtResult } from "../dht/dht.ts";
 import type { LeasesOutput, SavedLease } from "../lease/leases.ts";
-import type { ConnectTarget, LinksOutput, PeerInfo } from "../link/links.ts";
+import { REOPENED } from "../link/link-types.ts";
+import type { ConnectTarget, LinkId, LinksOutput, PeerInfo } from "../link/links.ts";
 import type { StreamOutput } from "../link/stream-fallback.ts";
 import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { RingOutput, RingView } from "../ring/ring.ts";
 import { isStunSocket, type StunOutput } from "../stun/stun.ts";
 import type { VnetOutput } from "../vnet/vnet.ts";
-import { PAYLOAD_TYPES } from "../wire/message-type.ts";
+import { MESSAGE_TYPES, PAYLOAD_TYPES } from "../wire/message-type.ts";
+import type { NoticeKind } from "../wire/notice.ts";
 import { STUN_LAST_FIRST_BYTE } from "../wire/stun.ts";
 import type { NodeOutput } from "./config.ts";
 import { IdleLinks } from "./idle-links.ts";
@@ -28,7 +31,7 @@ import type { Parts } from "./parts.ts";
 type VnetResolved = Extract<VnetOutput, { kind: "resolved" }>;
 
 export type News =
-  | Extract<NodeOutput, { kind: "engine" | "event" | "interface-clear" }>
+  | Extract<NodeOutput, { kind: "engine" | "event" | "interface-clear" | "notice" }>
   | { readonly kind: "interface"; readonly ip: Ip; readonly prefix: number }
   | { readonly kind: "link-up"; readonly peer: PeerInfo }
   | { readonly kind: "link-down"; readonly address: RingAddress }
@@ -59,6 +62,7 @@ export class Wiring {
   readonly #fixed: FixedAddress | undefined;
   readonly #news = new Outbox<News>();
   readonly #idle = new IdleLinks();
+  readonly #drops = new Map<DropReason, number>();
   /** Requests that take a lease out of the DHT and are not answered yet. */
   readonly #removals = new Set<number>();
 
@@ -82,6 +86,7 @@ export class Wiring {
     for (const machine of this.#machines()) {
       if (machine.deadline() <= now) machine.handle(now, { kind: "timeout" });
     }
+    if (this.#parts.notices.deadline() <= now) this.#parts.notices.timeout(now);
   }
 
   deadline(): Millis {
@@ -94,6 +99,7 @@ export class Wiring {
       dht.deadline(),
       leases.deadline(),
       vnet.deadline(),
+      this.#parts.notices.deadline(),
     );
   }
 
@@ -104,6 +110,7 @@ export class Wiring {
     let quiet = false;
     while (!quiet) {
       const before = budget;
+      budget -= this.#takeNotices(now);
       budget -= drain(links, (output) => this.#fromLinks(now, output));
       budget -= drain(streams, (output) => this.#fromStreams(now, output));
       budget -= drain(stun, (output) => this.#fromStun(now, output));
@@ -119,6 +126,11 @@ export class Wiring {
   /** Given-back leases are on their way out of the DHT. */
   get isReleasing(): boolean {
     return this.#removals.size > 0;
+  }
+
+  /** Of messages that the node itself takes. */
+  drops(): ReadonlyMap<DropReason, number> {
+    return this.#drops;
   }
 
   poll(): News | undefined {
@@ -143,6 +155,7 @@ export class Wiring {
     }
     switch (output.kind) {
       case "link-up": {
+        this.#compareFiles(now, output.peer);
         const role = this.#parts.links.byAddress(output.peer.address)?.role;
         ring.handle(now, role === undefined ? output : { ...output, role });
         vnet.handle(now, output);
@@ -152,7 +165,12 @@ export class Wiring {
         stun.handle(now, { kind: "member", link: output.link, endpoint: undefined });
         ring.handle(now, output);
         vnet.handle(now, output);
+        this.#linkDown(now, output);
         return this.#news.push(output);
+      case "greeted":
+        this.#parts.notices.greeted(output.link, output);
+        this.#takeNotices(now);
+        return;
       case "path": {
         ring.handle(now, output);
         const { link, path } = output;
@@ -167,10 +185,11 @@ export class Wiring {
       case "observed":
         return stun.handle(now, output);
       case "message":
-        return isRingMessage(output.bytes) ? ring.handle(now, output) : vnet.handle(now, output);
+        return this.#message(now, output);
       case "sent":
         if (output.owner === "ring") ring.handle(now, output);
         else if (output.owner === "vnet") vnet.handle(now, output);
+        else this.#parts.notices.sent(now, output.token, output.ok);
         return;
       case "route-handshake":
         return ring.handle(now, {
@@ -189,6 +208,64 @@ export class Wiring {
       default:
         return unreachable(output);
     }
+  }
+
+  #message(now: Millis, output: Extract<LinksOutput, { kind: "message" }>): void {
+    const { ring, vnet } = this.#parts;
+    const type = output.bytes[0] ?? 0;
+    if (isRingMessage(type)) return ring.handle(now, output);
+    if (!isNodeMessage(type)) return vnet.handle(now, output);
+    const reason = this.#takeNodeMessage(now, output.link, output.bytes);
+    if (reason !== undefined) this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+  }
+
+  #takeNodeMessage(now: Millis, link: LinkId, bytes: Uint8Array): DropReason | undefined {
+    const { notices, shared } = this.#parts;
+    if (bytes[0] === MESSAGE_TYPES.notice) {
+      const reason = notices.receive(link, bytes);
+      this.#takeNotices(now);
+      return reason;
+    }
+    const reason = shared.receive(link, bytes);
+    this.#reviewDispute(now);
+    return reason;
+  }
+
+  /** At once: what is told of a link that is about to be cut must be said before. */
+  #takeNotices(now: Millis): number {
+    return drain(this.#parts.notices, (output) => {
+      if (output.kind === "event") return this.#news.push(output);
+      if (output.kind === "newer") return this.#noticeChanged(now, output.notice);
+      this.#parts.links.handle(now, { ...output, reliable: true, owner: "node" });
+    });
+  }
+
+  #noticeChanged(now: Millis, notice: NoticeKind): void {
+    const bytes = this.#parts.board.bytes(notice);
+    if (bytes !== undefined) this.#news.push({ kind: "notice", notice, bytes });
+    if (notice !== "revocations") return;
+    const { links, dht, vnet } = this.#parts;
+    for (const machine of [links, dht, vnet]) machine.handle(now, { kind: "revoked" });
+  }
+
+  #linkDown(now: Millis, output: Extract<LinksOutput, { kind: "link-down" }>): void {
+    this.#parts.shared.linkDown(output.link);
+    // The same handshake still stands, and what was under way is said again.
+    if (output.reason !== REOPENED) this.#parts.notices.linkDown(output.link);
+    this.#reviewDispute(now);
+  }
+
+  #compareFiles(now: Millis, peer: PeerInfo): void {
+    const { links, shared } = this.#parts;
+    const bytes = shared.linkUp(peer);
+    const rest = { link: peer.link, reliable: true, owner: "node", token: 0 } as const;
+    if (bytes !== undefined) links.handle(now, { kind: "send", bytes, ...rest });
+    this.#reviewDispute(now);
+  }
+
+  #reviewDispute(now: Millis): void {
+    const isDisputed = this.#parts.shared.isRangeDisputed;
+    this.#parts.leases.handle(now, { kind: "dispute", isDisputed });
   }
 
   #fromStun(now: Millis, output: StunOutput): void {
@@ -363,9 +440,13 @@ function isStun(upcall: Upcall): boolean {
   }
 }
 
-/** Message types 0x10-0x1f are the ring's, the others above them vnet's (wire/message-type.ts). */
-function isRingMessage(bytes: Uint8Array): boolean {
-  return ((bytes[0] ?? 0) & 0xf0) === 0x10;
+/** Message types 0x10-0x1f are the ring's, 0x50-0x5f the node's, the others above 0x0f vnet's. */
+function isRingMessage(type: number): boolean {
+  return (type & 0xf0) === 0x10;
+}
+
+function isNodeMessage(type: number): boolean {
+  return (type & 0xf0) === 0x50;
 }
 
 function isDhtPayload(payloadType: number): boolean {

@@ -58,6 +58,11 @@ export class FloodOrigins {
     this.#wallSeconds = wallSeconds;
   }
 
+  /** Somebody was shut out: everybody is judged anew. */
+  forget(): void {
+    this.#origins.clear();
+  }
+
   /** What is known without any check of signatures: enough to drop repetitions cheaply. */
   known(flood: Flood): Origin | undefined {
     return this.#origins.get(originName(flood));

@@ -93,6 +93,11 @@ export class Floods {
     this.#origins.setWall(wallSeconds);
   }
 
+  /** Frames of whoever was shut out go no further. */
+  revoked(): void {
+    this.#origins.forget();
+  }
+
   /** A group frame of our host. What no receiver would accept is not sent. */
   fromTap(now: Millis, frame: Uint8Array): void {
     const own = this.#host.entryOf(macFromBytes(frame.subarray(6)));

@@ -82,7 +82,9 @@ export type VnetInput =
   | { readonly kind: "view"; readonly view: RingView }
   | { readonly kind: "resolve"; readonly token: number; readonly ip: Ip }
   /** Unix time, only for the dates of certificates in floods; 0 until told. */
-  | { readonly kind: "wall"; readonly wallSeconds: number };
+  | { readonly kind: "wall"; readonly wallSeconds: number }
+  /** The authority shut somebody out. */
+  | { readonly kind: "revoked" };
 
 export interface ResolvedAddress {
   readonly ip: Ip;

@@ -172,6 +172,8 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
         return this.#queries.ask(now, input.token, input.ip);
       case "wall":
         return this.#floods.setWall(input.wallSeconds);
+      case "revoked":
+        return this.#floods.revoked();
       case "view":
         // Links tell all that floods and forwarding need; the ring's view is for the DHT.
         return;

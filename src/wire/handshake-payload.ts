@@ -11,6 +11,7 @@
  *       observed endpoint of the receiver: family u8 (0 none) | address | port u16
  *       candidates: count u8 0..8, endpoints
  *       relays: count u8 0..8, ring addresses 20 B of direct neighbours
+ *       number of the signed shared part u32, left out where there is none
  *       anything after this belongs to later minor versions and is ignored
  */
 import { assert } from "../base/assert.ts";
@@ -40,6 +41,7 @@ export const MAX_CANDIDATES = 8;
 export const MAX_RELAY_HINTS = 8;
 
 const FIXED_BYTES = 51;
+const SHARED_NUMBER_BYTES = 4;
 /** What is left when every list is full: a certificate of 512 bytes or a chain of two small ones. */
 export const MAX_CERTIFICATE_BLOCK_BYTES =
   MAX_HANDSHAKE_PAYLOAD_BYTES -
@@ -47,7 +49,8 @@ export const MAX_CERTIFICATE_BLOCK_BYTES =
   2 -
   MAX_ENDPOINT_BYTES -
   (1 + MAX_CANDIDATES * MAX_ENDPOINT_BYTES) -
-  (1 + MAX_RELAY_HINTS * ADDRESS_BYTES);
+  (1 + MAX_RELAY_HINTS * ADDRESS_BYTES) -
+  SHARED_NUMBER_BYTES;
 
 export const CIPHER_BIT_CHACHA = 1;
 export const CIPHER_BIT_AES = 2;
@@ -66,6 +69,8 @@ export interface HandshakePayload {
   readonly observed?: Endpoint;
   readonly candidates: readonly Endpoint[];
   readonly relays: readonly RingAddress[];
+  /** Of the shared part that the authority signed, 1 and up; undefined: there is none. */
+  readonly sharedNumber?: number;
 }
 
 /** Reasons: too-long, bad-field (which includes a payload that ends early). */
@@ -85,7 +90,8 @@ export function parseHandshakePayload(bytes: Uint8Array): Parsed<HandshakePayloa
   const candidates = readEndpoints(reader, MAX_CANDIDATES);
   const relays = readRelays(reader);
   if (!reader.ok) return dropped("bad-field");
-  const lists = { candidates, relays };
+  const sharedNumber = reader.remaining >= SHARED_NUMBER_BYTES ? reader.u32() : 0;
+  const lists = { candidates, relays, ...(sharedNumber > 0 ? { sharedNumber } : {}) };
   return parsed(observed === undefined ? { ...fixed, ...lists } : { ...fixed, ...lists, observed });
 }
 
@@ -100,6 +106,7 @@ export function emitHandshakePayload(payload: HandshakePayload): Uint8Array {
   writeEndpoints(writer, payload.candidates, MAX_CANDIDATES);
   writer.u8(payload.relays.length);
   for (const relay of payload.relays) writer.bytes(addressToBytes(relay));
+  if (payload.sharedNumber !== undefined) writer.u32(payload.sharedNumber);
   return writer.finish();
 }
 

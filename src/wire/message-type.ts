@@ -41,9 +41,11 @@ export const MESSAGE_TYPES = {
   "probe-report": 0x13,
   flood: 0x30,
   "own-records": 0x40,
+  "shared-part": 0x50,
+  notice: 0x51,
 } as const;
 
-/** Message types below this stay inside the link; the rest goes up to ring and vnet. */
+/** Message types below this stay inside the link; the rest goes up to ring, vnet and node. */
 export const FIRST_UPPER_MESSAGE = 0x10;
 
 /** Payload type of a routed envelope (message type `routed`). */

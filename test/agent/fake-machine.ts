@@ -109,6 +109,7 @@ export const STATUS: NodeStatus = {
   uptimeMs: 65_000,
   security: "secret",
   certificate: undefined,
+  notices: { revocations: 0, revokedKeys: 0, revokedSerials: 0, shared: 0 },
 };
 
 export const EVENT: CoreEvent = {

@@ -77,7 +77,7 @@ const SAMPLES: readonly (readonly [string, readonly string[]])[] = [
   ["weft ping alpha ", ["lab", "office"]],
   ["weft --config other.yaml ping ", ["gamma"]],
   ["weft status ", ["lab", "office"]],
-  ["weft config ", ["check", "show"]],
+  ["weft config ", ["check", "push", "show"]],
   ["weft config show ", ["lab", "office"]],
   ["weft ip --peer ", ["alpha", "beta"]],
   ["weft peers -o ", ["json", "table", "wide", "yaml"]],
@@ -104,7 +104,7 @@ describeWhere("completion in zsh", [requireCommand("zsh", "python3")], () => {
     ["weft ping ", ["alpha", "beta"]],
     ["weft pee", ["peers"]],
     ["weft --config other.yaml ping ", ["gamma"]],
-    ["weft config ", ["check", "show"]],
+    ["weft config ", ["check", "push", "show"]],
     ["weft status --config ne", ["net.yaml"]],
   ])("%s", (line, words) => {
     expect(inZsh(line, words)).toEqual(expect.arrayContaining([...words]));

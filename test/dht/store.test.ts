@@ -30,7 +30,7 @@ const rules: RecordRules = {
     },
   },
 };
-const members = new MemberCache(suite, membership);
+const members = new MemberCache(suite, (bytes, wall) => membership.verify(bytes, wall));
 const door = new RecordCheck({ suite, networkId, members, rules });
 const people = Array.from({ length: 4 }, (_, i) => makeWho(i));
 

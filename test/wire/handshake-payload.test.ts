@@ -31,6 +31,7 @@ const anyPayload: fc.Arbitrary<HandshakePayload> = fc.record(
     observed: anyEndpoint,
     candidates: fc.array(anyEndpoint, { maxLength: 8 }),
     relays: fc.array(fc.bigInt({ min: 0n, max: 2n ** 160n - 1n }), { maxLength: 8 }),
+    sharedNumber: fc.integer({ min: 1, max: 0xffffffff }),
   },
   {
     requiredKeys: [
@@ -85,6 +86,16 @@ describe("handshake payload", () => {
     );
   });
 
+  it("the number of a signed shared part stands behind, where there is one", () => {
+    const value = { ...PAYLOAD, sharedNumber: 0x04030201 };
+    expect(spaced(emitHandshakePayload(value))).toBe(`${GOLDEN} 01 02 03 04`);
+    expect(parseHandshakePayload(hex(`${GOLDEN} 01 02 03 04 ff`))).toEqual({ ok: true, value });
+    expect(parseHandshakePayload(hex(`${GOLDEN} 00 00 00 00`))).toEqual({
+      ok: true,
+      value: PAYLOAD,
+    });
+  });
+
   it("with every list full it fills 1,200 bytes and no more", () => {
     const six = { ip: "2001:db8::1", port: 1 };
     const bytes = emitHandshakePayload({
@@ -93,6 +104,7 @@ describe("handshake payload", () => {
       observed: six,
       candidates: new Array(8).fill(six),
       relays: new Array(8).fill(1n),
+      sharedNumber: 1,
     });
     expect(bytes.length).toBe(MAX_HANDSHAKE_PAYLOAD_BYTES);
     expect(MAX_CERTIFICATE_BLOCK_BYTES).toBeGreaterThanOrEqual(512);

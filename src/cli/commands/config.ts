@@ -7,27 +7,44 @@ import { strayVariables } from "../../agent/config-source.ts";
 import { durationText } from "../../agent/duration.ts";
 import { hostPortText } from "../../agent/host-port.ts";
 import { proxyText } from "../../agent/proxy-setting.ts";
+import { emitPushed } from "../../agent/pushed-part.ts";
 import { relayText } from "../../agent/relay-setting.ts";
 import { reservedByText } from "../../agent/reservations.ts";
 import { subnetText } from "../../base/net.ts";
+import { socketOf } from "../agent-call.ts";
+import { authorityPair, KEY_FILE_OPTION } from "../authority-pair.ts";
 import { type Command, type CommandContext, flagArg, textArg } from "../command.ts";
-import { addKeyOptions, configSources, outputOptions, selectNetwork } from "../options.ts";
+import { fileValues } from "../invitation.ts";
+import { loadSuite } from "../load-suite.ts";
+import { NoticeDesk } from "../notice-desk.ts";
+import {
+  addKeyOptions,
+  configSources,
+  outputOptions,
+  type Selection,
+  selectNetwork,
+} from "../options.ts";
 import { print } from "../output.ts";
 import { renderTable } from "../table.ts";
 
 export const configCommand: Command = {
   name: "config <action> [network]",
-  describe: "check a cluster file, or show every value and its origin",
+  describe: "check a cluster file, show its values, or push its shared part to every member",
   options: (yargs) =>
     addKeyOptions(yargs)
-      .positional("action", { choices: ["check", "show"] as const, describe: "check or show" })
+      .positional("action", { choices: ["check", "show", "push"] as const, describe: "what" })
       .positional("network", { type: "string", describe: "name of the network" })
+      .option("key-file", KEY_FILE_OPTION)
       .option("origin", { type: "boolean", describe: "show where each value comes from" }),
   async run(context) {
     const { terminal, args } = context;
     const selection = selectNetwork(terminal, args, textArg(context, "network"));
-    const config = loadConfig(configSources(terminal, args, selection));
+    const sources = configSources(terminal, args, selection);
+    const config = loadConfig(sources);
     if (textArg(context, "action") === "show") return show(context, config);
+    if (textArg(context, "action") === "push") {
+      return push(context, emitPushed(fileValues(sources)), { config, selection });
+    }
     for (const line of [...config.warnings, ...strayVariables(terminal.env).map(strayText)]) {
       terminal.err(`weft: warning: ${line}\n`);
     }
@@ -40,6 +57,24 @@ export const configCommand: Command = {
     return 0;
   },
 };
+
+/** Every member takes it over at its next start, in place of what its own file says. */
+async function push(
+  context: CommandContext,
+  body: Uint8Array,
+  about: { readonly config: Config; readonly selection: Selection },
+): Promise<0> {
+  const suite = await loadSuite();
+  const authority = authorityPair(context, suite, about);
+  const desk = new NoticeDesk(suite, about.config);
+  const socket = socketOf(context);
+  await desk.readAgent(socket);
+  desk.sign(authority, "shared", body);
+  const number = await desk.post(socket, "shared");
+  const text = `shared part ${number}: members take it over when they start anew\n`;
+  print(context.terminal, outputOptions(context.args), { number }, () => text);
+  return 0;
+}
 
 function strayText(name: string): string {
   return `${name} is no variable of weft: correct or unset it`;

@@ -1,14 +1,12 @@
 /** `weft sign`: makes a machine a member with the authority's private key; needs no network. */
-import { resolve } from "node:path";
-import { authorityFile, readAuthority } from "../../agent/authority-file.ts";
 import { parseAuthorityKey } from "../../agent/authority-key.ts";
-import { type Config, loadConfig } from "../../agent/config.ts";
+import { loadConfig } from "../../agent/config.ts";
 import { EXIT, WeftError } from "../../agent/errors.ts";
 import { decodeToken, encodeToken, MAX_TOKEN_CHARS } from "../../agent/join-token.ts";
-import { equalBytes, fromHex, toHex } from "../../base/bytes.ts";
+import { fromHex, toHex } from "../../base/bytes.ts";
 import { type Certificate, isValidName } from "../../crypto/certificate.ts";
 import { parseChain } from "../../crypto/certificate-chain.ts";
-import type { CryptoSuite, KeyPair } from "../../crypto/suite.ts";
+import { authorityPair, KEY_FILE_OPTION } from "../authority-pair.ts";
 import { type Command, type CommandContext, flagArg, textArg } from "../command.ts";
 import { fileValues } from "../invitation.ts";
 import { loadSuite } from "../load-suite.ts";
@@ -41,22 +39,14 @@ export const signCommand: Command = {
       })
       .option("name", { type: "string", describe: "its name in the network" })
       .option("may-issue", { type: "boolean", describe: "it may sign others in (`weft invite`)" })
-      .option("key-file", {
-        type: "string",
-        describe: "the authority's private key (default: NAME.authority beside the cluster file)",
-      }),
+      .option("key-file", KEY_FILE_OPTION),
   async run(context) {
     const { terminal, args } = context;
     const selection = selectNetwork(terminal, args, textArg(context, "network"));
     const sources = configSources(terminal, args, selection);
     const config = loadConfig(sources);
     const suite = await loadSuite();
-    const place = textArg(context, "key-file");
-    const keyFile =
-      place === undefined
-        ? authorityFile(selection.folders, selection.network)
-        : resolve(terminal.cwd, place);
-    const authority = authorityOf(suite, config, keyFile);
+    const authority = authorityPair(context, suite, { config, selection });
     const member = memberIn(context, subjectOf(await keyText(context)));
     const certificate = toHex(signMember(suite, authority, config, member));
     const secret = Buffer.from(config.networkKey).toString("base64");
@@ -71,22 +61,6 @@ export const signCommand: Command = {
     return EXIT.ok;
   },
 };
-
-/** @throws WeftError usage: no authority mode, or another authority's key */
-function authorityOf(suite: CryptoSuite, config: Config, keyFile: string): KeyPair {
-  if (config.authority === undefined) {
-    throw new WeftError(
-      "usage",
-      `${config.name} has no authority: whoever holds its file is a member; weft init --authority makes one that has`,
-    );
-  }
-  const pair = suite.signingKeyPair(readAuthority(keyFile));
-  if (equalBytes(pair.publicKey, config.authority)) return pair;
-  throw new WeftError(
-    "usage",
-    `${keyFile} is the key of another authority than the one in the cluster file: name the right one with --key-file`,
-  );
-}
 
 /** @throws WeftError usage | token-invalid */
 function subjectOf(text: string): Subject {

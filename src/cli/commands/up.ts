@@ -3,7 +3,7 @@
 import { setFlagsFromString } from "node:v8";
 import type { Argv } from "yargs";
 import { type AgentStatus, isReady } from "../../agent/agent-status.ts";
-import { type Config, loadConfig } from "../../agent/config.ts";
+import { type Config, loadConfig, type Pushed } from "../../agent/config.ts";
 import { EXIT, type ExitCode, WeftError } from "../../agent/errors.ts";
 import { socketPath } from "../../agent/paths.ts";
 import { askStatus } from "../agent-call.ts";
@@ -37,8 +37,11 @@ export const upCommand: Command = {
     const selection = selectNetwork(context.terminal, context.args, textArg(context, "network"));
     const config = loadConfig(configSources(context.terminal, context.args, selection));
     if (flagArg(context, "foreground"))
-      return runHere(context, config, () =>
-        loadConfig(configSources(context.terminal, context.args, selection)),
+      return runHere(context, config, (pushed) =>
+        loadConfig({
+          ...configSources(context.terminal, context.args, selection),
+          ...(pushed === undefined ? {} : { pushed }),
+        }),
       );
     return startAndWait(context, selection, config, (status) =>
       invitationText(context, selection, config, status),
@@ -57,7 +60,7 @@ export function addWaitOption<T>(yargs: Argv<T>) {
 async function runHere(
   context: CommandContext,
   config: Config,
-  reread: () => Config,
+  reread: (pushed?: Pushed) => Config,
 ): Promise<ExitCode> {
   // Before most of the code is loaded. An idle agent keeps 16 MB less; packets never pass through here.
   setFlagsFromString("--optimize-for-size");

@@ -1,0 +1,84 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { authorityKeyText } from "../../src/agent/authority-key.ts";
+import { type Config, loadConfig, type Pushed } from "../../src/agent/config.ts";
+import { emitNotices, noticeFile } from "../../src/agent/notice-file.ts";
+import { emitPushed, parsePushed, withPushed } from "../../src/agent/pushed-part.ts";
+import { planReload } from "../../src/agent/reload.ts";
+import { subnetText } from "../../src/base/net.ts";
+import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
+import { signNotice } from "../../src/crypto/notice-board.ts";
+import type { KeyPair } from "../../src/crypto/suite.ts";
+import { suite } from "../support/suite.ts";
+
+const KEY = suite.blake2b(32, new Uint8Array(32).fill(5));
+const authority = suite.signingKeyPair(new Uint8Array(32).fill(6));
+const { networkId } = deriveClusterKeys(suite, KEY);
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "weft-pushed-"));
+  mkdirSync(join(folder, "lab"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function read(more: string, pushed?: Pushed): Config {
+  const file = join(folder, "lab.yaml");
+  const secret = Buffer.from(KEY).toString("base64");
+  const text = `secret: ${secret}\nauthority: ${authorityKeyText(authority.publicKey)}\nstate_dir: ${folder}\n${more}`;
+  writeFileSync(file, text, { mode: 0o600 });
+  const sources = { file, flags: {}, env: {}, uid: 0, nodeName: "alpha" };
+  return loadConfig(pushed === undefined ? sources : { ...sources, pushed });
+}
+
+function save(body: Uint8Array, signer: KeyPair = authority, number = 3): void {
+  const notice = signNotice(suite, signer, { kind: "shared", number, networkId, body });
+  writeFileSync(noticeFile(join(folder, "lab")), emitNotices([notice]));
+}
+
+function whole(more: string) {
+  return withPushed(suite, read(more), (pushed) => read(more, pushed));
+}
+
+describe("the pushed shared part", () => {
+  it("is the shared keys of a file and no others, both ways", () => {
+    const values = { range: "10.1.0.0/16", secret: "no", nodes: { beta: { ip: "10.1.0.9" } } };
+    const text = Buffer.from(emitPushed(values)).toString();
+    expect(text).toBe('{"nodes":{"beta":{"ip":"10.1.0.9"}},"range":"10.1.0.0/16"}');
+    expect(parsePushed(emitPushed(values))).toEqual({ nodes: values.nodes, range: values.range });
+    const odd = Buffer.from('{"range":"10.1.0.0/16","secret":"x","colour":"red"}');
+    expect(parsePushed(odd)).toEqual({ range: "10.1.0.0/16" });
+    for (const text of ["", "[]", "null", "7", "{"])
+      expect(parsePushed(Buffer.from(text))).toBeUndefined();
+  });
+
+  it("counts before the file, and what it leaves out is as by default", () => {
+    save(emitPushed({ range: "10.1.0.0/16", nodes: { beta: { ip: "10.1.0.9" } } }));
+    const { config, problem } = whole("range: 10.2.0.0/16\nlease: 30m\nmtu: 1400\nlog: debug\n");
+    expect(problem).toBeUndefined();
+    expect(subnetText(config.range)).toBe("10.1.0.0/16");
+    expect(config.claims).toEqual([{ name: "beta", ip: "10.1.0.9" }]);
+    expect([config.leaseSeconds, config.mtu, config.log]).toEqual([3_600, "auto", "debug"]);
+    expect(config.origins.range).toBe("the authority's shared part 3");
+    expect(planReload(read("range: 10.2.0.0/16\nlog: debug\n"), config).waiting).toEqual([
+      "range",
+      "nodes",
+    ]);
+  });
+
+  it("without one, by another authority, or in another network, the file stands", () => {
+    expect(subnetText(whole("range: 10.2.0.0/16\n").config.range)).toBe("10.2.0.0/16");
+    save(emitPushed({ range: "10.1.0.0/16" }), suite.signingKeyPair(new Uint8Array(32).fill(7)));
+    expect(subnetText(whole("range: 10.2.0.0/16\n").config.range)).toBe("10.2.0.0/16");
+  });
+
+  it("one that cannot be used does not keep the node from starting, and is said", () => {
+    save(emitPushed({ range: "10.1.0.0/99" }));
+    const { config, problem } = whole("range: 10.2.0.0/16\n");
+    expect(subnetText(config.range)).toBe("10.2.0.0/16");
+    expect(problem).toMatch(/cannot be used: the authority's shared part 3: .*10\.1\.0\.0\/99/);
+  });
+});
