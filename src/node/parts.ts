@@ -13,8 +13,9 @@ import { Links } from "../link/links.ts";
 import { StreamFallback } from "../link/stream-fallback.ts";
 import { Ring } from "../ring/ring.ts";
 import { Stun } from "../stun/stun.ts";
+import { certifiedGroups } from "../vnet/access.ts";
 import { macRule } from "../vnet/mac-record.ts";
-import { Vnet } from "../vnet/vnet.ts";
+import { Vnet, type VnetOptions } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
 
 export interface Tools {
@@ -98,8 +99,19 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       serverIp: serverIpOf(config),
       serverMac: serverMacOf(suite, keys.networkId),
       ...(config.domain === undefined ? {} : { domain: config.domain }),
+      ...accessOf(config, own.bytes),
     }),
   };
+}
+
+/** What the rules need to know of this node. */
+function accessOf(config: NodeConfig, certificate: Uint8Array): Pick<VnetOptions, "access"> {
+  if (config.acl === undefined) return {};
+  const entries = (config.nodeGroups ?? []).map(({ name, groups }) => [name, groups] as const);
+  const nodeGroups = new Map(entries);
+  const groups = [...certifiedGroups(certificate), ...(nodeGroups.get(config.nodeName) ?? [])];
+  const { acl: rules, digest, nodeName: name } = config;
+  return { access: { rules, groups, nodeGroups, digest, name } };
 }
 
 /** The DHCP server identifier: the first host address of the range, the same at every node. */

@@ -1,4 +1,5 @@
 /** `weft config check|show`: what a file says, where each value comes from, and what is wrong. */
+import { accessText } from "../../agent/acl-setting.ts";
 import { bootstrapText } from "../../agent/bootstrap-entry.ts";
 import { type Config, loadConfig } from "../../agent/config.ts";
 import { KEY_NAMES, type Key } from "../../agent/config-schema.ts";
@@ -87,6 +88,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     dhcp: config.dhcp,
     address: config.addressMode,
     ip: config.ip,
+    acl: config.acl === undefined ? undefined : accessText(config.acl),
     cipher: config.cipher,
     relay: relayText(config.relay),
     traversal: config.traversal,
