@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { AclPolicy } from "../../src/base/engine.ts";
+import type { AclPolicy, AclRule } from "../../src/base/engine.ts";
 import type { AccessOptions } from "../../src/vnet/access.ts";
 import {
   type AccessRule,
@@ -35,7 +35,7 @@ describe("rules between two members", () => {
 
   it("are those that name both, in their order", () => {
     const kept = (policy: AclPolicy | undefined) =>
-      policy?.rules.map((each) => access.rules.indexOf(each));
+      policy?.rules.map((each) => (access.rules as readonly AclRule[]).indexOf(each));
     expect(kept(policyBetween(access, alice, web))).toEqual([0, 1, 2]);
     expect(kept(policyBetween(access, bob, web))).toEqual([0, 2]);
     expect(kept(policyBetween(access, web, alice))).toEqual([]);
