@@ -2,13 +2,14 @@
  * The evaluator for floods and for the software engine against a slow, obvious model. The native
  * engine has a larger one of its own (native/engine/test/acl-test.cc).
  */
+import fc from "fast-check";
 import { expect, it } from "vitest";
 import { AclFlows } from "../../sim/acl-flows.ts";
 import { concat } from "../../src/base/bytes.ts";
 import type { AclPolicy, AclRule } from "../../src/base/engine.ts";
 import { below, SeededRng } from "../../src/base/rng.ts";
 import { AclGate, beginsFlow } from "../../src/frame/acl-gate.ts";
-import { readAclPacket } from "../../src/frame/acl-packet.ts";
+import { readAclPacket, readQuoted } from "../../src/frame/acl-packet.ts";
 import { ethernet, extension, icmp, ipv4, ipv6, tcp, udp } from "../engine/frames.ts";
 import { MAC_A, MAC_B } from "../engine/lab.ts";
 
@@ -208,6 +209,26 @@ it("equals the model over random packets, both ways, with headers, fragments and
   }
   expect(counts.passed).toBeGreaterThan(PACKETS / 10);
   expect(counts.dropped).toBeGreaterThan(PACKETS / 10);
+});
+
+it("any bytes are a packet of some kind, and never an error", () => {
+  const gate = new AclGate({ allowsRest: false, rules: [] }, new AclFlows());
+  const types = fc.constantFrom([8, 0], [0x86, 0xdd], [8, 6], [0x81, 0], [0x88, 0xb5]);
+  const firsts = fc.constantFrom(0x45, 0x46, 0x60, 0);
+  const bytes = fc.uint8Array({ maxLength: 120 });
+  fc.assert(
+    fc.property(types, firsts, bytes, (type, first, rest) => {
+      const frame = concat(new Uint8Array(12), Uint8Array.from([...type, first]), rest);
+      for (let length = 0; length <= frame.length; length += 7) {
+        const cut = frame.subarray(0, length);
+        expect(["exempt", "other", "opaque", "later", "transport"]).toContain(
+          readAclPacket(cut).kind,
+        );
+        readQuoted(cut);
+        gate.passes(1_000, cut);
+      }
+    }),
+  );
 });
 
 it("remembers a bounded number of flows; the one that would end first gives way", () => {
