@@ -3,6 +3,7 @@
  * flooded frames, which come as messages, are judged here by the same code.
  */
 import { equalBytes } from "../base/bytes.ts";
+import type { AclPolicy } from "../base/engine.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import { parseCertificate } from "../crypto/certificate.ts";
@@ -67,7 +68,7 @@ export class Access {
     return gate.passes(now, frame);
   }
 
-  #policyFor(peer: Subject) {
+  #policyFor(peer: Subject): AclPolicy | undefined {
     if (this.#options === undefined) return undefined;
     const { rules, name, groups } = this.#options;
     return policyBetween(rules, peer, { name, groups });
