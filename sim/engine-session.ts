@@ -11,6 +11,7 @@ import {
 } from "../src/base/engine.ts";
 import { type Endpoint, sameEndpoint } from "../src/base/net.ts";
 import { type Millis, NEVER } from "../src/base/time.ts";
+import type { AclGate } from "../src/frame/acl-gate.ts";
 import type { Aead } from "./cheap-aead.ts";
 import { SEAL_OVERHEAD, SHIM_BYTES } from "./datagram.ts";
 import type { FilterTable } from "./frame-filter.ts";
@@ -97,6 +98,8 @@ export class Session {
   active: PathIndex | undefined;
   readonly labels = new Map<Label, LabelRoute>();
   filter: FilterTable | undefined;
+  /** Undefined = no rules. */
+  acl: AclGate | undefined;
   held: HeldFrame[] = [];
   lastHeldUpcall = -NEVER;
   lastEndpointUpcall = -NEVER;

@@ -11,6 +11,7 @@
  */
 import type { DropReason } from "../src/base/drop-reason.ts";
 import {
+  type AclPolicy,
   ENGINE_LIMITS,
   type Engine,
   type EngineCommand,
@@ -24,6 +25,7 @@ import {
 } from "../src/base/engine.ts";
 import { type Endpoint, isGroupMac, type Mac } from "../src/base/net.ts";
 import { type Millis, NEVER } from "../src/base/time.ts";
+import { AclGate, isWithinLimits } from "../src/frame/acl-gate.ts";
 import { type Aead, CHEAP_AEAD } from "./cheap-aead.ts";
 import {
   fillNonce,
@@ -266,6 +268,10 @@ export class SoftwareEngine implements Engine {
         return this.#withSession(command.session, (session) =>
           this.#setFilter(session, command.entries),
         );
+      case "acl":
+        return this.#withSession(command.session, (session) =>
+          this.#setAcl(session, command.policy),
+        );
       case "label":
         return this.#withSession(command.ingress, (session) => this.#labels.set(session, command));
       case "label-remove":
@@ -358,6 +364,14 @@ export class SoftwareEngine implements Engine {
     if (filter === undefined) return "table-full";
     if (entries.length === 0) session.filter = undefined;
     else this.#receiver.setFilter(session, filter);
+    return undefined;
+  }
+
+  #setAcl(session: Session, policy: AclPolicy | undefined): Outcome {
+    if (policy === undefined) session.acl = undefined;
+    else if (!isWithinLimits(policy)) return "table-full";
+    else if (session.acl === undefined) session.acl = new AclGate(policy, this.#sender.flows);
+    else session.acl.policy = policy;
     return undefined;
   }
 

@@ -152,6 +152,7 @@ export class FrameReceiver {
       return reason;
     }
     if (!this.#isForUs(frame)) return "no-route";
+    if (session.acl?.passes(this.#host.now(), frame) === false) return "acl";
     session.totals.framesIn++;
     session.totals.bytesIn += frame.length;
     return this.#host.writeTap(clampToPath(frame, session.activePath()));

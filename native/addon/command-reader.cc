@@ -134,6 +134,41 @@ Command readFilter(FieldReader& reader, Object from) {
   return filter;
 }
 
+AclRule aclRule(FieldReader& reader, Object from) {
+  AclRule rule;
+  rule.allow = reader.flag(from, "allow");
+  if (reader.has(from, "protocol")) rule.protocol = u8Amount(reader, from, "protocol");
+  const Napi::Array ports = reader.array(from, "ports");
+  for (uint32_t i = 0; reader.ok() && i < ports.Length(); i++) {
+    const Napi::Value range = reader.at(ports, i);
+    if (!range.IsObject()) {
+      reader.fail("ports", "an array of objects");
+      break;
+    }
+    rule.ports.push_back({u16Amount(reader, range.As<Object>(), "first"),
+                          u16Amount(reader, range.As<Object>(), "last")});
+  }
+  return rule;
+}
+
+Command readAcl(FieldReader& reader, Object from) {
+  Acl acl;
+  acl.session = reader.u32(from, "session");
+  if (!reader.has(from, "policy")) return acl;
+  const Object policy = reader.object(from, "policy");
+  acl.policy.emplace().allowsRest = reader.flag(policy, "allowsRest");
+  const Napi::Array rules = reader.array(policy, "rules");
+  for (uint32_t i = 0; reader.ok() && i < rules.Length(); i++) {
+    const Napi::Value rule = reader.at(rules, i);
+    if (!rule.IsObject()) {
+      reader.fail("rules", "an array of objects");
+      break;
+    }
+    acl.policy->rules.push_back(aclRule(reader, rule.As<Object>()));
+  }
+  return acl;
+}
+
 Command readLabel(FieldReader& reader, Object from) {
   LabelRoute route;
   route.ingress = reader.u32(from, "ingress");
@@ -184,6 +219,7 @@ Command readOne(FieldReader& reader, Object from) {
   if (op == "forward") return readForward(reader, from);
   if (op == "forward-remove") return ForwardRemove{reader.mac(from, "mac")};
   if (op == "filter") return readFilter(reader, from);
+  if (op == "acl") return readAcl(reader, from);
   if (op == "keys") return readKeys(reader, from);
   if (op == "path") return readPath(reader, from);
   if (op == "path-active") return PathActive{reader.u32(from, "session"), pathIndex(reader, from)};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -117,6 +118,30 @@ struct Filter {
   SessionId session = 0;
   std::vector<FilterEntry> entries;
 };
+/// Destination ports, both included.
+struct AclPorts {
+  uint16_t first = 0;
+  uint16_t last = 0;
+};
+struct AclRule {
+  bool allow = false;
+  std::optional<uint8_t> protocol;  // nothing = whatever, ICMP = ICMPv6 too
+  std::vector<AclPorts> ports;      // empty = all; only with TCP or UDP
+};
+struct AclPolicy {
+  bool allowsRest = false;
+  std::vector<AclRule> rules;  // the first that matches decides
+};
+class AclTable;
+class AclFlows;
+/// Without a policy the peer may begin whatever it likes.
+struct Acl {
+  SessionId session = 0;
+  std::optional<AclPolicy> policy;
+  /// Filled by the engine for its threads: the policy in its quick form, and the one flow table.
+  std::shared_ptr<const AclTable> table;
+  std::shared_ptr<AclFlows> flows;
+};
 struct LabelOut {
   SessionId session = 0;
   Label label = 0;
@@ -163,8 +188,8 @@ struct Carrier {
 
 using Command =
     std::variant<SessionOpen, Keys, SessionClose, Path, PathRemove, PathActive, Control, Datagram,
-                 Forward, ForwardRemove, FrameToTap, FrameToPeer, Filter, LabelRoute, LabelRemove,
-                 RelayLimit, ReportTraffic, Carrier, SocketOpen, StreamOpen, StreamListen,
-                 SocketClose>;
+                 Forward, ForwardRemove, FrameToTap, FrameToPeer, Filter, Acl, LabelRoute,
+                 LabelRemove, RelayLimit, ReportTraffic, Carrier, SocketOpen, StreamOpen,
+                 StreamListen, SocketClose>;
 
 }  // namespace weft

@@ -26,6 +26,23 @@ inline constexpr size_t labelsPerSession = 1'024;
 /// MACs one peer may speak for (a bridged site), and addresses for one MAC.
 inline constexpr size_t macsPerSession = 1'024;
 inline constexpr size_t ipsPerMac = 16;
+/// Rules that apply to one peer, and port ranges in one of them.
+inline constexpr size_t aclRules = 256;
+inline constexpr size_t aclPortsPerRule = 16;
+/// Flows that our side began and the rules alone would not answer: what Linux tracks on a small
+/// machine. 1 MiB, and only where there are rules.
+inline constexpr size_t aclFlows = 65'536;
+/// Packets of one peer whose fragments are on their way: those of one come one behind the other.
+inline constexpr size_t aclFragments = 64;
+/// How long flows live without a packet. TCP: RFC 5382 REQ-5, once data flows and before and after
+/// that; UDP: RFC 4787 REQ-5; ICMP queries: RFC 5508 REQ-2; others: as Linux does.
+inline constexpr uint64_t aclTcpSeconds = 7'440;
+inline constexpr uint64_t aclTcpTransitorySeconds = 240;
+inline constexpr uint64_t aclUdpSeconds = 300;
+inline constexpr uint64_t aclIcmpSeconds = 60;
+inline constexpr uint64_t aclOtherSeconds = 600;
+/// Fragments follow their first one for so long: as long as Linux puts packets together.
+inline constexpr uint64_t aclFragmentMs = 30'000;
 /// Frames that wait for a forwarding decision.
 inline constexpr size_t waitingFramesPerMac = 64;
 inline constexpr size_t waitingBytesPerMac = 262'144;

@@ -6,6 +6,8 @@
 
 #include <utility>
 
+#include "acl-flows.h"
+#include "acl-table.h"
 #include "aead.h"
 #include "engine-limits.h"
 #include "rx-thread.h"
@@ -49,6 +51,7 @@ class Engine::Impl {
   }
 
   void apply(const Command& command) {
+    if (const auto* acl = std::get_if<Acl>(&command)) return applyAcl(*acl);
     SocketOpener::Opened opened;
     if (SocketOpener::handles(command) && !opener_.open(command, opened)) return;
     std::shared_ptr<SessionShared> shared;
@@ -91,6 +94,19 @@ class Engine::Impl {
   const std::vector<Endpoint>& endpoints() const { return endpoints_; }
 
  private:
+  /// Both threads get the same table, made here, and the one flow table, made with the first rules.
+  void applyAcl(Acl command) {
+    if (command.policy) {
+      command.table = AclTable::make(*command.policy);
+      if (command.table == nullptr) return counters_.drop(DropReason::tableFull);
+      if (flows_ == nullptr) flows_ = std::make_shared<AclFlows>();
+      command.flows = flows_;
+      command.policy.reset();
+    }
+    // TX first: from the first frame that RX judges on, the flows of our side are known.
+    post(tx_.mailbox(), Mail(command, nullptr));
+    post(rx_.mailbox(), Mail(command, nullptr));
+  }
   void post(Mailbox& mailbox, Mail&& mail) { counters_.drop(mailbox.post(std::move(mail))); }
 
   std::vector<UdpSocket> sockets_;
@@ -99,6 +115,7 @@ class Engine::Impl {
   std::vector<Endpoint> endpoints_;
   UpcallRing upcalls_;
   ThreadCounters counters_;  // the owner's
+  std::shared_ptr<AclFlows> flows_;
   TxThread tx_;
   RxThread rx_;
   SocketOpener opener_;

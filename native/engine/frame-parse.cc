@@ -36,12 +36,13 @@ DropReason parseEthernet(Bytes frame, FrameView& view) {
   return DropReason::none;
 }
 
-DropReason parseIpv4(Bytes frame, FrameView& view) {
+/// `cut`: only the headers must be there.
+DropReason parseIpv4(Bytes frame, FrameView& view, bool cut = false) {
   const Bytes packet = frame.subspan(view.layer3Offset);
   if (packet.size() < ipv4HeaderBytes) return DropReason::shortFrame;
   if (packet[0] >> 4 != 4) return DropReason::badField;
   const size_t headerBytes = (packet[0] & 15U) * 4;
-  const size_t totalBytes = loadBe16(&packet[2]);
+  const size_t totalBytes = cut ? packet.size() : loadBe16(&packet[2]);
   if (headerBytes < ipv4HeaderBytes || totalBytes < headerBytes) return DropReason::badField;
   if (totalBytes > packet.size()) return DropReason::shortFrame;
   const uint16_t fragmentField = loadBe16(&packet[6]);
@@ -84,6 +85,7 @@ DropReason parseExtensions(Bytes packet, FrameView& view) {
     const Bytes header = packet.subspan(at);
     if (next == fragmentHeader) {
       view.fragment = true;
+      view.fragmentOffset = static_cast<uint16_t>(view.layer3Offset + at);
       if ((loadBe16(&header[2]) & 0xfff8) != 0) return DropReason::none;  // a later fragment
     }
     const size_t bytes = extensionBytes(next, header);
@@ -96,11 +98,11 @@ DropReason parseExtensions(Bytes packet, FrameView& view) {
   return DropReason::none;
 }
 
-DropReason parseIpv6(Bytes frame, FrameView& view) {
+DropReason parseIpv6(Bytes frame, FrameView& view, bool cut = false) {
   const Bytes packet = frame.subspan(view.layer3Offset);
   if (packet.size() < ipv6HeaderBytes) return DropReason::shortFrame;
   if (packet[0] >> 4 != 6) return DropReason::badField;
-  const size_t totalBytes = ipv6HeaderBytes + loadBe16(&packet[4]);
+  const size_t totalBytes = cut ? packet.size() : ipv6HeaderBytes + loadBe16(&packet[4]);
   if (totalBytes > packet.size()) return DropReason::shortFrame;
   view.layer3 = Layer3::ipv6;
   view.end = static_cast<uint32_t>(view.layer3Offset + totalBytes);
@@ -128,6 +130,12 @@ DropReason parseFrame(Bytes frame, FrameView& view) {
     case etherTypeArp: return parseArp(frame, view);
     default: return DropReason::none;
   }
+}
+
+DropReason parseQuoted(Bytes quoted, FrameView& view) {
+  view = FrameView{};
+  if (quoted.empty()) return DropReason::shortFrame;
+  return quoted[0] >> 4 == 4 ? parseIpv4(quoted, view, true) : parseIpv6(quoted, view, true);
 }
 
 }  // namespace weft

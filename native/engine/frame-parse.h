@@ -40,6 +40,8 @@ struct FrameView {
   uint8_t protocol = 0;
   /// Part of a fragmented IP packet, the first part included.
   bool fragment = false;
+  /// Where the IPv6 fragment header is, the last one if there are several; 0 = there is none.
+  uint16_t fragmentOffset = 0;
   /// End of the IP or ARP packet: Ethernet padding lies behind it.
   uint32_t end = 0;
 };
@@ -47,6 +49,10 @@ struct FrameView {
 /// `none` when `view` was filled: all offsets lie inside the frame, and an IP packet's fixed
 /// header, options and extension headers are whole. `shortFrame` or `badField` otherwise.
 DropReason parseFrame(Bytes frame, FrameView& view);
+
+/// The same for the beginning of an IP packet that an ICMP error quotes: what lies behind its
+/// headers may be missing, `end` is what is there. Offsets count from `quoted`.
+DropReason parseQuoted(Bytes quoted, FrameView& view);
 
 /// Bytes of the transport layer that are there.
 inline Bytes layer4Of(Bytes frame, const FrameView& view) {

@@ -42,6 +42,7 @@ void RxThread::on(Mail& mail) {
             }
           },
           [&](const Filter& filter) { onFilter(filter); },
+          [&](const Acl& acl) { onAcl(acl); },
           [&](const LabelRoute& route) { onLabel(route); },
           [&](const LabelRemove& label) {
             if (!labels_.remove(label.ingress, label.label)) {
@@ -89,6 +90,19 @@ void RxThread::onFilter(const Filter& command) {
   if (!filter) return counters_.drop(DropReason::tableFull);
   session->filter = std::move(filter);
   releaseHeld(*session);
+}
+
+/// The TX thread counts the command of an unknown session.
+void RxThread::onAcl(const Acl& command) {
+  RxSession* session = sessions_.find(command.session);
+  if (session == nullptr) return;
+  if (command.table == nullptr) {
+    session->acl.reset();
+  } else if (session->acl != nullptr) {
+    session->acl->setTable(command.table);
+  } else {
+    session->acl = std::make_unique<AclGate>(command.table, command.flows);
+  }
 }
 
 void RxThread::onLabel(const LabelRoute& route) {

@@ -122,6 +122,10 @@ DropReason RxThread::deliver(RxSession& session, const wire::Descriptor& descrip
   if (isGroup(to) || local_.find(nowMs_, to).kind != ForwardKind::local) {
     return DropReason::noRoute;
   }
+  if (session.acl != nullptr) {
+    const DropReason reason = session.acl->judge(nowMs_, frame, view);
+    if (reason != DropReason::none) return reason;
+  }
   // The peer's size is a limit for what our side sends it, too.
   const PathState* path = session.paths.active();
   if (path != nullptr) clampMss(frame, view, {path->mssRoom(), descriptor.partial});

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "acl-gate.h"
 #include "counters.h"
 #include "fragments.h"
 #include "keyed-hash.h"
@@ -35,6 +36,7 @@ struct RxSession {
   std::unique_ptr<OpeningKeys> next;  // nothing has opened under it yet
   uint64_t keyOrder = 0;
   std::optional<SourceFilter> filter;
+  std::unique_ptr<AclGate> acl;  // nothing = no rules
   std::deque<HeldFrame> held;
   FragmentTable fragments;
   RelayBuckets relayed;

@@ -86,6 +86,7 @@ class RxThread {
 
   void on(Mail& mail);
   void onFilter(const Filter& filter);
+  void onAcl(const Acl& acl);
   void onForward(const Forward& forward);
   void onLabel(const LabelRoute& route);
   void onSessionClose(SessionId session);

@@ -49,6 +49,7 @@ void TxThread::on(Mail& mail) {
             forward_.remove(forward.mac);
             release(forward.mac, {ForwardKind::drop, 0});
           },
+          [&](const Acl& acl) { onAcl(acl); },
           [&](const FrameToPeer& frame) { onFrameToPeer(frame); },
           [&](const Carrier& carrier) {
             if (tap_ == nullptr || tap_->setCarrier(carrier.on) != 0) count(DropReason::tapError);
@@ -74,6 +75,15 @@ void TxThread::onForward(const Forward& forward) {
     return counters_.drop(DropReason::tableFull);
   }
   release(forward.mac, target);
+}
+
+void TxThread::onAcl(const Acl& command) {
+  TxSession* session = sessions_.find(command.session);
+  if (session == nullptr) return counters_.drop(DropReason::badField);
+  session->acl.reset();
+  if (command.table != nullptr) {
+    session->acl = std::make_unique<AclWatch>(command.table, command.flows);
+  }
 }
 
 /// By command, or because the RX thread saw the end of it (`ended`): only that very one then.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "acl-gate.h"
 #include "counters.h"
 #include "keyed-hash.h"
 #include "path-table.h"
@@ -19,6 +20,7 @@ struct TxSession {
   SessionId id = 0;
   std::shared_ptr<SessionShared> shared;
   PathTable paths;
+  std::unique_ptr<AclWatch> acl;  // nothing = no rules
   std::optional<SealingKeys> current;
   std::optional<SealingKeys> next;  // waits until the peer has used it
   uint64_t keyOrder = 0;

@@ -152,6 +152,7 @@ void TxThread::sendTo(SessionId id, const VnetHeader& vnet, std::span<uint8_t> f
                       const std::optional<FrameView>& view) {
   TxSession* session = sessions_.find(id);
   if (session == nullptr) return counters_.drop(DropReason::noPath);
+  if (session->acl != nullptr && view) session->acl->sent(nowMs_, frame, *view);
   sender_.sendFrame(nowMs_, *session, vnet, frame, view);
 }
 

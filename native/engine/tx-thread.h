@@ -56,6 +56,7 @@ class TxThread {
 
   void on(Mail& mail);
   void onForward(const Forward& forward);
+  void onAcl(const Acl& acl);
   void onFrameToPeer(const FrameToPeer& frame);
   void onSocketClose(SocketIndex index, const ExtraSocket& ended);
   void release(const Mac& mac, const ForwardTarget& target);

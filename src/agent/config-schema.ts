@@ -6,10 +6,12 @@
 import { z } from "zod";
 import type { Cipher } from "../base/engine.ts";
 import { type Ip, isIpv6, parseIp, parseSubnet, type Subnet } from "../base/net.ts";
+import { MAX_GROUPS } from "../crypto/certificate.ts";
 import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
 import type { DhcpMode } from "../vnet/vnet.ts";
+import { readAcl } from "./acl-setting.ts";
 import { parseAuthorityKey } from "./authority-key.ts";
 import { parseBootstrapEntry } from "./bootstrap-entry.ts";
 import { durationText, parseDuration } from "./duration.ts";
@@ -196,6 +198,20 @@ function parseAuthorityText(text: string): Uint8Array | Refusal {
   );
 }
 
+/** Who is meant by the words of a rule, `resolveAcl` says once the whole file is read. */
+const aclField = z.unknown().transform((raw, context) => {
+  const { acl, faults } = readAcl(raw);
+  for (const { path, text } of faults) {
+    context.addIssue({ code: "custom", path: [...path], message: text });
+  }
+  return acl;
+});
+
+function parseGroup(text: string): string | Refusal {
+  if (isNodeName(text) && text !== "any") return text;
+  return new Refusal(`${quote(text)} is no group: use 1 to 63 of a-z 0-9 and -, not any`);
+}
+
 const nodeFields = {
   ip: scalar(parseIpv4).optional(),
   address: oneOf<AddressMode>("auto", "dhcp", "static").optional(),
@@ -214,7 +230,10 @@ const nodeFields = {
   proxy: scalar<ProxyKey>(parseProxy).optional(),
 };
 
-export const nodeSchema = z.strictObject(nodeFields);
+export const nodeSchema = z.strictObject({
+  ...nodeFields,
+  groups: list(MAX_GROUPS, parseGroup).optional(),
+});
 
 export const fileSchema = z.strictObject({
   ...nodeFields,
@@ -230,6 +249,7 @@ export const fileSchema = z.strictObject({
   lease: scalar(parseLease).optional(),
   mtu: scalar(parseMtu).optional(),
   domain: scalar(parseDomain).optional(),
+  acl: aclField.optional(),
   state_dir: scalar(parsePath).optional(),
   run_dir: scalar(parsePath).optional(),
   reservations: z.record(z.string(), scalar(parseIpv4)).optional(),
@@ -305,6 +325,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
     meaning: "MTU of the interface: 1280 to 9202, or auto: 1390, more where every path carries it",
   },
   domain: { fallback: undefined, shared: true, meaning: "DNS domain that DHCP clients are told" },
+  acl: {
+    fallback: undefined,
+    shared: true,
+    meaning: "who may begin what towards whom: default deny, default allow, or a block of rules",
+  },
   listen: {
     fallback: `${DEFAULT_PORT}`,
     shared: false,
@@ -397,9 +422,11 @@ export const KEYS: Readonly<Record<Key, KeyFacts>> = {
 };
 
 export const KEY_NAMES = Object.keys(KEYS) as readonly Key[];
-export const NODE_KEY_NAMES = Object.keys(nodeFields) as readonly NodeKey[];
-/** Never a flag: arguments are visible to every user of the machine. */
-const NO_FLAGS: readonly Key[] = ["secret", "proxy", "reservations", "nodes"];
+export const NODE_KEY_NAMES = Object.keys(nodeSchema.shape) as readonly NodeKey[];
+/** Never a flag: arguments are visible to every user of the machine, and a map is no argument. */
+const NO_FLAGS: readonly Key[] = ["secret", "proxy", "acl", "reservations", "nodes"];
+/** Maps and lists: YAML in the environment. */
+export const STRUCTURED_KEYS: readonly Key[] = ["acl", "reservations", "nodes"];
 export const FLAG_KEYS: readonly Key[] = KEY_NAMES.filter((key) => !NO_FLAGS.includes(key));
 
 export function envNameOf(key: Key): string {

@@ -12,7 +12,7 @@ import {
   parseDocument,
   type YAMLError,
 } from "yaml";
-import { envNameOf, KEY_NAMES, type Key } from "./config-schema.ts";
+import { envNameOf, KEY_NAMES, type Key, STRUCTURED_KEYS } from "./config-schema.ts";
 import type { Env } from "./paths.ts";
 
 /** One line each: what is wrong and what to do. */
@@ -108,13 +108,13 @@ function withoutNulls(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutNulls(inner)]));
 }
 
-/** Keys found in the environment, as raw values: text, or YAML for `nodes` and `reservations`. */
+/** Keys found in the environment, as raw values: text, or YAML for maps. */
 export function valuesFromEnv(env: Env): Partial<Record<Key, unknown>> {
   const values: Partial<Record<Key, unknown>> = {};
   for (const key of KEY_NAMES) {
     const text = env[envNameOf(key)];
     if (text === undefined || text === "") continue;
-    values[key] = key === "nodes" || key === "reservations" ? structured(text) : text;
+    values[key] = STRUCTURED_KEYS.includes(key) ? structured(text) : text;
   }
   return values;
 }

@@ -11,7 +11,9 @@ import type { Reservation } from "../lease/leases.ts";
 import { DEFAULT_RELAY_POLICY, type RelayPolicy } from "../link/relay-policy.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
+import type { AccessRules } from "../vnet/access-rules.ts";
 import type { DhcpMode } from "../vnet/vnet.ts";
+import { resolveAcl } from "./acl-setting.ts";
 import type { BootstrapEntry } from "./bootstrap-entry.ts";
 import {
   type AddressMode,
@@ -53,6 +55,12 @@ export interface Claim {
   readonly ip: Ip;
 }
 
+export interface NodeGroups {
+  readonly name: string;
+  /** Ascending. */
+  readonly groups: readonly string[];
+}
+
 export interface Config {
   readonly name: string;
   readonly nodeName: string;
@@ -80,6 +88,12 @@ export interface Config {
   readonly claims: readonly Claim[];
   /** Addresses that are kept for machines behind any site. */
   readonly reservations: readonly Reservation[];
+  /** Undefined = everybody may do anything. */
+  readonly acl: AccessRules | undefined;
+  /** Those that have an entry under `nodes:`. */
+  readonly nodeNames: readonly string[];
+  /** Groups that the file gives to nodes. */
+  readonly nodeGroups: readonly NodeGroups[];
   readonly cipher: "auto" | Cipher;
   readonly relay: RelayPolicy;
   readonly traversal: TraversalMode;
@@ -279,6 +293,7 @@ class Merge {
     const claims = this.#claims(range);
     const reservations = this.#reservations(range, claims);
     this.#checkOwnIp(range, reservations);
+    const nodeGroups = this.#nodeGroups();
     this.#checkLan();
     const proxy = chooseProxy(values.proxy ?? "auto", this.#sources.env);
     if (proxy.variable !== undefined) this.#origins.proxy = proxy.variable;
@@ -303,6 +318,9 @@ class Merge {
       ip: values.ip,
       claims,
       reservations,
+      acl: this.#acl(nodeGroups),
+      nodeNames: Object.keys(values.nodes ?? {}),
+      nodeGroups,
       cipher: values.cipher ?? "auto",
       relay: values.relay ?? DEFAULT_RELAY_POLICY,
       traversal: values.traversal ?? "standard",
@@ -421,6 +439,31 @@ class Merge {
     const { reservations, faults } = readReservations(written, { range, claims });
     for (const { who, text } of faults) this.#problem("reservations", text, ["reservations", who]);
     return reservations;
+  }
+
+  /** A word of a rule must have one meaning. */
+  #nodeGroups(): NodeGroups[] {
+    const nodes = this.#values.nodes ?? {};
+    return Object.entries(nodes).flatMap(([name, node]) => {
+      const groups = [...new Set(node.groups ?? [])].sort();
+      for (const group of groups.filter((each) => Object.hasOwn(nodes, each))) {
+        const text = `the group ${group} has the name of a node: choose another name`;
+        this.#problem("nodes", text, ["nodes", name, "groups"]);
+      }
+      return groups.length === 0 ? [] : [{ name, groups }];
+    });
+  }
+
+  /** Everything allowed is the same as no rules at all. */
+  #acl(nodeGroups: readonly NodeGroups[]): AccessRules | undefined {
+    const written = this.#values.acl;
+    if (written === undefined || (written.allowsRest && written.rules.length === 0))
+      return undefined;
+    const groups = nodeGroups.flatMap((node) => node.groups);
+    const nodes = Object.keys(this.#values.nodes ?? {});
+    const { access, faults } = resolveAcl(written, { nodes, groups });
+    for (const { path, text } of faults) this.#problem("acl", text, ["acl", ...path]);
+    return access;
   }
 
   #checkOwnIp(range: Subnet, reservations: readonly Reservation[]): void {

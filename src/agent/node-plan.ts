@@ -89,6 +89,7 @@ export function planNode(config: Config, suite: CryptoSuite, facts: PlanFacts): 
     ...(config.addressMode === "static" && config.ip !== undefined ? { staticIp: config.ip } : {}),
     claims: config.claims,
     reservations: config.reservations,
+    ...(config.acl === undefined ? {} : { acl: config.acl, nodeGroups: config.nodeGroups }),
     mac: facts.bridgeMac ?? tapMac(suite, facts.seed),
     bridged: facts.bridgeMac !== undefined,
     dhcp: config.dhcp,

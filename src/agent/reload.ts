@@ -13,6 +13,8 @@ const KEY_OF: Partial<Record<keyof Config, string>> = {
   interfaceName: "interface",
   addressMode: "address",
   claims: "nodes",
+  nodeGroups: "nodes",
+  nodeNames: "nodes",
   metricsPort: "metrics",
 };
 
@@ -39,7 +41,7 @@ export function planReload(running: Config, fresh: Config): Reload {
   return {
     config: { ...running, ...taken },
     taken: live.map(keyOf),
-    waiting: changed.filter((field) => !live.includes(field)).map(keyOf),
+    waiting: [...new Set(changed.filter((field) => !live.includes(field)).map(keyOf))],
   };
 }
 

@@ -59,6 +59,7 @@ export const DROP_REASONS = [
   "waiting-full",
   "waiting-expired",
   "fence-full",
+  "acl",
   "no-route",
   "too-big",
   // engine

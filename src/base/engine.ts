@@ -53,6 +53,24 @@ export const ENGINE_LIMITS = {
   /** MACs one peer may speak for (a bridged site), and addresses for one MAC. */
   macsPerSession: 1_024,
   ipsPerMac: 16,
+  /** Access rules that apply to one peer, and port ranges in one of them. */
+  aclRules: 256,
+  aclPortsPerRule: 16,
+  /** Flows that our side began and the rules alone would not answer: what Linux tracks on a small machine. */
+  aclFlows: 65_536,
+  /** Packets of one peer whose fragments are on their way. */
+  aclFragments: 64,
+  /**
+   * How long flows live without a packet. TCP: RFC 5382 REQ-5, once data flows and before and after
+   * that; UDP: RFC 4787 REQ-5; ICMP queries: RFC 5508 REQ-2; others: as Linux does.
+   */
+  aclTcpSeconds: 7_440,
+  aclTcpTransitorySeconds: 240,
+  aclUdpSeconds: 300,
+  aclIcmpSeconds: 60,
+  aclOtherSeconds: 600,
+  /** Fragments follow their first one for so long: as long as Linux puts packets together. */
+  aclFragmentMs: 30_000,
   /** Frames that wait for a forwarding decision. */
   waitingFramesPerMac: 64,
   waitingBytesPerMac: 262_144,
@@ -118,6 +136,26 @@ export type SocketFailure = (typeof SOCKET_FAILURES)[number];
 export interface FilterEntry {
   readonly mac: Mac;
   readonly ips: readonly Ip[];
+}
+
+/** Destination ports, both included. */
+export interface AclPorts {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface AclRule {
+  readonly allow: boolean;
+  /** Of IP, 0..255; undefined = whatever, frames that carry no IP included. ICMP (1) means ICMPv6 too. */
+  readonly protocol: number | undefined;
+  /** Empty = all; only with TCP and UDP. */
+  readonly ports: readonly AclPorts[];
+}
+
+/** What one peer may begin towards this node: the first rule that matches decides, else the rest. */
+export interface AclPolicy {
+  readonly allowsRest: boolean;
+  readonly rules: readonly AclRule[];
 }
 
 export type EngineCommand =
@@ -237,6 +275,14 @@ export type EngineCommand =
       readonly session: SessionId;
       readonly entries: readonly FilterEntry[];
     }
+  /**
+   * Replace the rules for what the peer may send us; without `policy` it may send anything, as at
+   * the start. They come after the filter and let through, whatever they say: ARP and neighbour
+   * discovery; what answers a flow that our side began (an echo reply, an ICMP error about a packet
+   * of ours too); later fragments of a packet whose first one passed. Everything else that they do
+   * not allow is dropped and counted `acl`, so are IPv6 packets behind a header that is not known.
+   */
+  | { readonly op: "acl"; readonly session: SessionId; readonly policy?: AclPolicy }
   /** A relayed datagram from `ingress` with `label` goes on with another label, or ends here. */
   | {
       readonly op: "label";

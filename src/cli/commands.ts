@@ -1,5 +1,6 @@
 /** Every verb, in the order of `weft --help`. */
 import type { Command } from "./command.ts";
+import { aclCommand } from "./commands/acl.ts";
 import { createCompletionCommand } from "./commands/completion.ts";
 import { configCommand } from "./commands/config.ts";
 import { dhtCommand } from "./commands/dht.ts";
@@ -46,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
   dhtCommand,
   journalCommand,
   waitCommand,
+  aclCommand,
   configCommand,
   createCompletionCommand(() => COMMANDS),
   versionCommand,

@@ -7,6 +7,7 @@ import type { RelayPolicy } from "../link/relay-policy.ts";
 import type { ProxyRoute, StreamOptions } from "../link/stream-fallback.ts";
 import type { TraversalMode } from "../link/traversal-mode.ts";
 import type { StunMode } from "../stun/stun.ts";
+import type { AccessRules } from "../vnet/access-rules.ts";
 import type { AddressMode, DhcpMode } from "../vnet/vnet.ts";
 import type { NoticeKind } from "../wire/notice.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";
@@ -44,6 +45,10 @@ export interface NodeConfig {
   readonly claims: readonly { readonly name: string; readonly ip: Ip }[];
   /** Addresses that the file keeps for machines behind any site. */
   readonly reservations?: readonly Reservation[];
+  /** Who may begin what towards whom; undefined = everybody anything. */
+  readonly acl?: AccessRules;
+  /** Groups that the file gives to nodes by name; none where certificates do. */
+  readonly nodeGroups?: readonly { readonly name: string; readonly groups: readonly string[] }[];
   /** Of this machine's own interface: the TAP, or the bridge that the TAP is a port of. */
   readonly mac: Mac;
   /** There are machines of their own behind the TAP; default: false. */

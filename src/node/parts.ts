@@ -3,6 +3,7 @@ import { assert } from "../base/assert.ts";
 import { type Mac, macFromBytes } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
+import type { Certificate } from "../crypto/certificate.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import { type Identity, identityFromSeed } from "../crypto/identity.ts";
 import { type Member, Membership } from "../crypto/membership.ts";
@@ -18,7 +19,7 @@ import { StreamFallback } from "../link/stream-fallback.ts";
 import { Ring } from "../ring/ring.ts";
 import { Stun } from "../stun/stun.ts";
 import { macRule } from "../vnet/mac-record.ts";
-import { Vnet } from "../vnet/vnet.ts";
+import { Vnet, type VnetOptions } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
 import { Issuing, type IssuingOptions } from "./issuing.ts";
 import { Notices } from "./notices.ts";
@@ -123,6 +124,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       serverIp: serverIpOf(config.range),
       serverMac: serverMacOf(suite, keys.networkId),
       ...(config.domain === undefined ? {} : { domain: config.domain }),
+      ...accessOf(config, member.certificate),
     }),
   };
 }
@@ -151,6 +153,17 @@ function issuingOf(
   if (config.authority === undefined) return undefined;
   const rng = options.rng.fork("issuing");
   return new Issuing({ ...options, rng, invites: config.invites ?? [] });
+}
+
+/** What the rules need to know of this node, called as its certificate calls it. */
+function accessOf(config: NodeConfig, own: Certificate): Pick<VnetOptions, "access"> {
+  if (config.acl === undefined) return {};
+  const entries = (config.nodeGroups ?? []).map(({ name, groups }) => [name, groups] as const);
+  const nodeGroups = new Map(entries);
+  const groups = [...own.groups, ...(nodeGroups.get(own.name) ?? [])];
+  return {
+    access: { rules: config.acl, groups, nodeGroups, digest: config.digest, name: own.name },
+  };
 }
 
 /** Locally administered, unicast, the same at every node of one network. */

@@ -5,6 +5,7 @@
 import { toHex } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import type { RingAddress } from "../base/ring-address.ts";
+import type { Member } from "../crypto/membership.ts";
 import { type Flood, floodSignedText } from "../wire/flood.ts";
 import { FloodWindow } from "./flood-window.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -21,12 +22,16 @@ export class Origin {
   readonly address: RingAddress;
   /** Ed25519, 32 bytes */
   readonly publicKey: Uint8Array;
+  readonly name: string;
+  readonly groups: readonly string[];
   readonly bucket = new TokenBucket(ORIGIN_PER_SECOND, ORIGIN_PER_SECOND);
   readonly #windows = new Map<bigint, FloodWindow>();
 
-  constructor(address: RingAddress, publicKey: Uint8Array) {
+  constructor({ address, certificate }: Member) {
     this.address = address;
-    this.publicKey = publicKey;
+    this.publicKey = certificate.publicKey;
+    this.name = certificate.name;
+    this.groups = certificate.groups;
   }
 
   /** How the flood stands, without counting it. */
@@ -85,7 +90,7 @@ export class FloodOrigins {
   #newOrigin(flood: Flood): Parsed<Origin> {
     const member = this.#options.membership.verify(flood.body.certificate, this.#wallSeconds);
     if (!member.ok) return member;
-    return parsed(new Origin(member.value.address, member.value.certificate.publicKey));
+    return parsed(new Origin(member.value));
   }
 
   /** The least recently heard makes room. */

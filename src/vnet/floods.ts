@@ -26,6 +26,7 @@ import {
   floodSignedText,
   parseFlood,
 } from "../wire/flood.ts";
+import type { Access, FloodSender } from "./access.ts";
 import type { Confirmer, Verdict } from "./confirmer.ts";
 import { NO_TOKEN, type VnetContext } from "./context.ts";
 import { FloodOrigins, ORIGIN_PER_SECOND } from "./flood-origin.ts";
@@ -58,9 +59,16 @@ interface Send {
 interface Unconfirmed {
   readonly frame: Uint8Array;
   readonly claims: SourceClaims;
-  readonly origin: RingAddress;
+  readonly sender: FloodSender;
   readonly key: Uint8Array;
   readonly until: Millis;
+}
+
+export interface FloodParts {
+  readonly host: Host;
+  readonly peers: Peers;
+  readonly confirmer: Confirmer;
+  readonly access: Access;
 }
 
 export class Floods {
@@ -68,6 +76,7 @@ export class Floods {
   readonly #host: Host;
   readonly #peers: Peers;
   readonly #confirmer: Confirmer;
+  readonly #access: Access;
   readonly #origins: FloodOrigins;
   readonly #ownBucket = new TokenBucket(ORIGIN_PER_SECOND, ORIGIN_PER_SECOND);
   readonly #nodeBucket = new TokenBucket(NODE_PER_SECOND, NODE_PER_SECOND);
@@ -79,11 +88,12 @@ export class Floods {
   readonly #run: bigint;
   #sequence = 0;
 
-  constructor(context: VnetContext, host: Host, peers: Peers, confirmer: Confirmer) {
+  constructor(context: VnetContext, { host, peers, confirmer, access }: FloodParts) {
     this.#context = context;
     this.#host = host;
     this.#peers = peers;
     this.#confirmer = confirmer;
+    this.#access = access;
     const { rng } = context.options;
     this.#origins = new FloodOrigins(context.options);
     this.#run = (BigInt(rng.u32()) << 32n) | BigInt(rng.u32());
@@ -179,7 +189,7 @@ export class Floods {
     this.#confirm(now, {
       frame,
       claims,
-      origin: origin.address,
+      sender: origin,
       key: origin.publicKey,
       until: now + UNCONFIRMED_MS,
     });
@@ -236,7 +246,7 @@ export class Floods {
     if (due.length === 0) return;
     this.#unconfirmed = this.#unconfirmed.filter((item) => !isDue(item));
     for (const item of due) {
-      this.#waitingOf.set(item.origin, (this.#waitingOf.get(item.origin) ?? 1) - 1);
+      this.#waitingOf.set(item.sender.address, (this.#waitingOf.get(item.sender.address) ?? 1) - 1);
       this.#confirm(now, item);
     }
     if (this.#unconfirmed.length === 0) this.#waitingOf.clear();
@@ -245,16 +255,17 @@ export class Floods {
   #confirm(now: Millis, item: Unconfirmed): void {
     const verdict = this.#verdictOn(now, item);
     if (verdict === "own") {
+      if (!this.#access.letsIn(now, item.sender, item.frame)) return this.#context.drop("acl");
       return this.#context.engine({ op: "frame-to-tap", bytes: item.frame });
     }
     if (verdict === "foreign") return this.#context.drop("source-mac");
     if (item.until <= now) return this.#context.drop("waiting-expired");
-    const ofOrigin = this.#waitingOf.get(item.origin) ?? 0;
+    const ofOrigin = this.#waitingOf.get(item.sender.address) ?? 0;
     const isFull =
       this.#unconfirmed.length >= UNCONFIRMED_MAX || ofOrigin >= UNCONFIRMED_PER_ORIGIN_MAX;
     if (isFull) return this.#context.drop("fence-full");
     this.#unconfirmed.push(item);
-    this.#waitingOf.set(item.origin, ofOrigin + 1);
+    this.#waitingOf.set(item.sender.address, ofOrigin + 1);
   }
 
   /** Every address the frame claims must be the origin's; a frame without any claims its MAC. */

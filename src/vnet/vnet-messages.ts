@@ -11,6 +11,7 @@ import type { DhtInput, DhtResult } from "../dht/dht.ts";
 import type { LeaseState, LeasesInput, SavedLease } from "../lease/leases.ts";
 import type { LinkId, PeerInfo } from "../link/link-types.ts";
 import type { RingView } from "../ring/view.ts";
+import type { AccessOptions } from "./access.ts";
 import type { DhcpMode } from "./dhcp-guard.ts";
 
 /**
@@ -44,6 +45,8 @@ export interface VnetOptions {
   readonly serverIp: Ip;
   readonly serverMac: Mac;
   readonly domain?: string;
+  /** Rules for what members may begin; without, they may anything. */
+  readonly access?: AccessOptions;
 }
 
 export type VnetInput =

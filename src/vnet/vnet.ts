@@ -16,6 +16,7 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import { type LinkId, type PeerInfo, REOPENED } from "../link/link-types.ts";
 import { MESSAGE_TYPES } from "../wire/message-type.ts";
+import { Access } from "./access.ts";
 import { AddressQueries } from "./address-queries.ts";
 import { Announcer } from "./announcer.ts";
 import { ArpResponder } from "./arp-responder.ts";
@@ -51,6 +52,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
   readonly #guard: DhcpGuard;
   readonly #announcer: Announcer;
   readonly #fence: Fence;
+  readonly #access: Access;
   readonly #floods: Floods;
   readonly #queries: AddressQueries;
   readonly #loops: LoopGuard;
@@ -82,7 +84,9 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
     this.#guard = new DhcpGuard(context, this.#host, this.#dhcp);
     this.#announcer = new Announcer(context);
     this.#fence = new Fence(context, this.#host, this.#peers, confirmer);
-    this.#floods = new Floods(context, this.#host, this.#peers, confirmer);
+    this.#access = new Access(context, this.#peers);
+    const floodParts = { host: this.#host, peers: this.#peers, confirmer, access: this.#access };
+    this.#floods = new Floods(context, floodParts);
     this.#queries = new AddressQueries(context, this.#host, this.#resolver);
     this.#loops = new LoopGuard(context, this.#peers);
     this.#inside = new Inside(context, {
@@ -203,6 +207,7 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
 
   #linkUp(now: Millis, peer: PeerInfo): void {
     this.#peers.add(peer);
+    this.#access.linkUp(peer);
     this.#fence.linkUp(now, peer);
   }
 

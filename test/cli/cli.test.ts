@@ -281,6 +281,60 @@ describe("without an agent", () => {
     );
   });
 
+  it("acl test says what would happen, and which rule says so", async () => {
+    mkdirSync(join(machine.folder, "etc"));
+    const rules =
+      "{default: deny, rules: [deny from bob to web tcp 81, allow from staff to web tcp 80-90, allow from any to any icmp]}";
+    const nodes = "{web: {ip: 10.117.0.9}, bob: {groups: staff}, amy: {groups: staff}}";
+    const text = `secret: ${KEY}\nacl: ${rules}\nnodes: ${nodes}\n`;
+    writeFileSync(join(machine.folder, "etc/lab.yaml"), text, { mode: 0o600 });
+    expect(await weft("acl test amy web 81")).toEqual({
+      code: 0,
+      out: "allowed by rule 2: allow from staff to web tcp 80-90\n",
+      err: "",
+    });
+    expect(await weft("acl test bob web 81/tcp")).toEqual({
+      code: 1,
+      out: "denied by rule 1: deny from bob to web tcp 81\n",
+      err: "",
+    });
+    expect((await weft("acl test staff web 80/udp")).out).toBe(
+      "denied: no rule matches, default deny\n",
+    );
+    expect((await weft("acl test any alpha icmp")).code).toBe(0);
+    const json = await weft("acl test bob web 80 --json");
+    expect(JSON.parse(json.out)).toEqual({
+      version: 1,
+      allowed: true,
+      from: "bob",
+      to: "web",
+      protocol: "tcp",
+      port: 80,
+      rule: 2,
+      text: "allow from staff to web tcp 80-90",
+    });
+    expect(await weft("acl test bbo web 80")).toMatchObject({
+      code: 7,
+      err: 'weft: nobody is called "bbo": did you mean bob?\n',
+    });
+    expect(await weft("acl test bob web 80/tpc")).toMatchObject({
+      code: 2,
+      err: 'weft: "80/tpc" is no port: write 443, 53/udp or icmp\n',
+    });
+    expect((await weft("acl test bob")).code).toBe(2);
+    expect((await weft("acl show")).out).toBe(
+      "default deny, 3 rules\n1  deny from bob to web tcp 81\n2  allow from staff to web tcp 80-90\n3  allow from any to any icmp\n",
+    );
+  });
+
+  it("acl test without rules allows everything", async () => {
+    await weft("init lab");
+    expect(await weft("acl test any alpha 22")).toMatchObject({
+      code: 0,
+      out: "allowed: there are no rules\n",
+    });
+  });
+
   it("several mistakes are several lines", async () => {
     mkdirSync(join(machine.folder, "etc"));
     writeFileSync(join(machine.folder, "etc/lab.yaml"), `secret: ${KEY}\nlisen: 1\nmtu: 1\n`, {

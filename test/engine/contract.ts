@@ -3,6 +3,7 @@
  * waits for an event, never for a time; "nothing came" is shown by something later that did come.
  */
 import { afterEach, beforeEach, describe } from "vitest";
+import { aclContract } from "./contract-acl.ts";
 import { commandContract } from "./contract-commands.ts";
 import { datagramContract } from "./contract-datagrams.ts";
 import { filterContract } from "./contract-filter.ts";
@@ -26,6 +27,7 @@ export function engineContract(name: string, makeLab: () => Lab): void {
     describe("sizes of paths", () => pathSizeContract(lab));
     describe("relay", () => relayContract(lab));
     describe("filter", () => filterContract(lab));
+    describe("access rules", () => aclContract(lab));
   });
 }
 

@@ -87,3 +87,26 @@ export function tagged(frame: Uint8Array, vlan: number): Uint8Array {
 function u16(value: number): Uint8Array {
   return Uint8Array.of(value >>> 8, value & 255);
 }
+
+/** A TCP header without options. */
+export function tcp(sourcePort: number, destinationPort: number, flags = 16): Uint8Array {
+  const header = new Uint8Array(20);
+  header.set(concat(u16(sourcePort), u16(destinationPort)));
+  header[12] = 0x50;
+  header[13] = flags;
+  return header;
+}
+
+/** ICMP or ICMPv6: type, code, checksum, echo identifier, sequence, what it quotes. */
+export function icmp(type: number, id: number, quoted: Uint8Array = new Uint8Array()): Uint8Array {
+  return concat(Uint8Array.of(type, 0, 0, 0), u16(id), u16(0), quoted);
+}
+
+/** The IPv4 frame as a first fragment, and one that would follow it. */
+export function inFragments(frame: Uint8Array, id: number): [Uint8Array, Uint8Array] {
+  const [first, later] = [frame.slice(), frame.slice()];
+  for (const part of [first, later]) part.set(u16(id), 14 + 4);
+  first.set(u16(0x2000), 14 + 6);
+  later.set(u16(64), 14 + 6);
+  return [first, later];
+}

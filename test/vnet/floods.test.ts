@@ -5,6 +5,7 @@ import { below, SeededRng } from "../../src/base/rng.ts";
 import { emitEthernet } from "../../src/frame/ethernet.ts";
 import { emitIpv4 } from "../../src/frame/ipv4.ts";
 import { emitUdp } from "../../src/frame/udp.ts";
+import type { AccessOptions } from "../../src/vnet/access.ts";
 import { FANOUT_MAX, splitRange } from "../../src/vnet/flood-split.ts";
 import { FloodWindow } from "../../src/vnet/flood-window.ts";
 import { emitFlood, emitFloodBody, floodSignedText, parseFlood } from "../../src/wire/flood.ts";
@@ -152,8 +153,11 @@ describe("flood", () => {
 });
 
 /** Bench 1 with a link to member 2, and floods made by hand. */
-function pair(): { bench: Bench; send: (fields?: Partial<Handmade>) => void } {
-  const bench = new Bench(1, new FakeDht());
+function pair(access?: AccessOptions): {
+  bench: Bench;
+  send: (fields?: Partial<Handmade>) => void;
+} {
+  const bench = new Bench(1, new FakeDht(), access === undefined ? {} : { access });
   const B = makeMember(2);
   bench.input({ kind: "timeout" });
   bench.bind("10.9.0.5");
@@ -226,6 +230,44 @@ describe("a received flood", () => {
     expect(bench.asked).toEqual([]);
     expect(bench.vnet.drops().get("router-advertisement")).toBe(1);
     expect(bench.vnet.drops().get("link-control")).toBe(1);
+  });
+
+  it("passes to our host as the rules say, and is carried on in any case", () => {
+    const access = (...ports: number[]): AccessOptions => ({
+      rules: {
+        allowsRest: false,
+        rules: ports.map((port) => ({
+          allow: true,
+          from: [{ kind: "group", name: "friends" }],
+          to: [{ kind: "any" }],
+          protocol: 17,
+          ports: [{ first: port, last: port }],
+        })),
+      },
+      groups: [],
+      nodeGroups: new Map([["node-2", ["friends"]]]),
+      digest: new Uint8Array(32),
+      name: "node-1",
+    });
+    const open = pair(access(5_353));
+    open.send();
+    expect(open.bench.tapFrames().length).toBe(1);
+    const closed = pair(access(53));
+    const { address: self } = closed.bench.member;
+    const isBefore = ({ address }: Member) =>
+      clockwise(self, address) < clockwise(self, makeMember(2).address);
+    const next = [3, 4, 5, 6, 7, 8].map(makeMember).find(isBefore);
+    if (next !== undefined) closed.bench.linkUp(next, 8);
+    closed.bench.take();
+    closed.send();
+    expect(closed.bench.take().map((output) => output.kind)).toEqual(["send"]);
+    expect(closed.bench.vnet.drops().get("acl")).toBe(1);
+    // Others ask for addresses whatever the rules say.
+    const arp = hex(
+      "ff ff ff ff ff ff 02 00 00 00 00 02 08 06 00 01 08 00 06 04 00 01 02 00 00 00 00 02 0a 09 00 06 00 00 00 00 00 00 0a 09 00 05",
+    );
+    closed.send({ sequence: 2, frame: arp });
+    expect(closed.bench.tapFrames()).toEqual([arp]);
   });
 
   it("waits for the DHT, at most two seconds and 64 frames", () => {

@@ -1,9 +1,10 @@
 // Two engines with fixed keys and no core: what the data plane alone can carry.
 //
-//      tunnel a|b TAP LISTEN_IP PORT PEER_IP MAX_DATAGRAM [chacha] [no-tso] [no-gso] [no-gro]
+//      tunnel a|b TAP LISTEN_IP PORT PEER_IP MAX_DATAGRAM [chacha] [acl] [no-tso] [no-gso] [no-gro]
 //
 // Side a is 02:00:00:00:00:0a with 10.77.0.1, side b is 02:00:00:00:00:0b with 10.77.0.2;
-// neighbours are static (bench/tunnel.sh sets them), so no broadcast is needed. Ends on SIGTERM
+// neighbours are static (bench/tunnel.sh sets them), so no broadcast is needed. With `acl` side b
+// lets iperf3 and ping in by the last of 256 rules, side a nothing but answers. Ends on SIGTERM
 // with its counters.
 #include <arpa/inet.h>
 #include <signal.h>
@@ -28,6 +29,7 @@ struct Arguments {
   Endpoint peer;
   uint16_t maxDatagram = 0;
   bool chacha = false;
+  bool acl = false;
   OffloadOptions offloads;
 };
 
@@ -48,11 +50,27 @@ Arguments parse(int argc, char** argv) {
   arguments.maxDatagram = static_cast<uint16_t>(std::atoi(argv[6]));
   for (int i = 7; i < argc; i++) {
     if (strcmp(argv[i], "chacha") == 0) arguments.chacha = true;
+    if (strcmp(argv[i], "acl") == 0) arguments.acl = true;
     if (strcmp(argv[i], "no-tso") == 0) arguments.offloads.tapSuperframes = false;
     if (strcmp(argv[i], "no-gso") == 0) arguments.offloads.udpSegment = false;
     if (strcmp(argv[i], "no-gro") == 0) arguments.offloads.udpGro = false;
   }
   return arguments;
+}
+
+Acl rulesOf(const Arguments& arguments) {
+  Acl acl;
+  acl.session = session;
+  AclPolicy& policy = acl.policy.emplace();
+  if (arguments.sideA) return acl;
+  for (uint16_t i = 0; i + 3 < 256; i++) {
+    const auto port = static_cast<uint16_t>(10'000 + 100 * i);
+    policy.rules.push_back({i % 2 == 0, uint8_t{6}, {{port, static_cast<uint16_t>(port + 50)}}});
+  }
+  policy.rules.push_back({true, uint8_t{6}, {{5201, 5201}}});
+  policy.rules.push_back({true, uint8_t{17}, {{5201, 5201}}});
+  policy.rules.push_back({true, uint8_t{1}, {}});
+  return acl;
 }
 
 /// Both directions from fixed bytes: for measuring only.
@@ -88,6 +106,7 @@ void openSession(Engine& engine, const Arguments& arguments) {
   const std::vector<Command> commands = {SessionOpen{session}, keys, path, PathActive{session, 0},
                                          out, in, filter};
   engine.apply(commands);
+  if (arguments.acl) engine.apply(std::vector<Command>{rulesOf(arguments)});
 }
 
 void printCounters(const Counters& counters) {

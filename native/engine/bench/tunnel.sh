@@ -4,7 +4,7 @@
 #      wa [eth0 192.0.2.1] ======= veth ======= [eth0 192.0.2.2] wb
 #         [weft0 10.77.0.1]                     [weft0 10.77.0.2]
 #
-# usage: tunnel.sh [raw weft weft:no-gso weft:chacha wggo ...]    root; T=seconds of TCP (default 5), P=streams
+# usage: tunnel.sh [raw weft weft:acl weft:no-gso weft:chacha wggo ...]    root; T=seconds of TCP (default 5), P=streams
 # Needs iproute2 iperf3 iputils-ping jq; wireguard-go and wireguard-tools for wggo. WGGO=path of another one.
 set -u
 cd "$(dirname "$0")/.." || exit 1

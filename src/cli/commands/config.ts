@@ -1,4 +1,6 @@
 /** `weft config check|show`: what a file says, where each value comes from, and what is wrong. */
+
+import { accessText } from "../../agent/acl-setting.ts";
 import { authorityKeyText } from "../../agent/authority-key.ts";
 import { bootstrapText } from "../../agent/bootstrap-entry.ts";
 import { type Config, loadConfig } from "../../agent/config.ts";
@@ -43,7 +45,7 @@ export const configCommand: Command = {
     const config = loadConfig(sources);
     if (textArg(context, "action") === "show") return show(context, config);
     if (textArg(context, "action") === "push") {
-      return push(context, emitPushed(fileValues(sources)), { config, selection });
+      return push(context, emitPushed(fileValues(sources, config)), { config, selection });
     }
     for (const line of [...config.warnings, ...strayVariables(terminal.env).map(strayText)]) {
       terminal.err(`weft: warning: ${line}\n`);
@@ -124,6 +126,7 @@ function shownValues(config: Config): Readonly<Record<Key, unknown>> {
     dhcp: config.dhcp,
     address: config.addressMode,
     ip: config.ip,
+    acl: config.acl === undefined ? undefined : accessText(config.acl),
     cipher: config.cipher,
     relay: relayText(config.relay),
     traversal: config.traversal,
