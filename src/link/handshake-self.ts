@@ -20,6 +20,7 @@ import {
   settleCipher,
 } from "../wire/handshake-payload.ts";
 import { MINOR_VERSION } from "../wire/message-type.ts";
+import { CAPABILITY_POST_QUANTUM } from "./rekey-exchange.ts";
 import { CAPABILITY_NO_RELAY, type RelayPolicy } from "./relay-policy.ts";
 import { CAPABILITY_AGGRESSIVE, type TraversalMode } from "./traversal-mode.ts";
 
@@ -164,7 +165,8 @@ export class HandshakeSelf {
   }
 }
 
-function capabilitiesOf({ relay, traversal }: SelfOptions): number {
+function capabilitiesOf({ relay, traversal, suite }: SelfOptions): number {
   const noRelay = relay?.kind === "off" ? CAPABILITY_NO_RELAY : 0;
-  return noRelay | (traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0);
+  const mixes = suite.kem === undefined ? 0 : CAPABILITY_POST_QUANTUM;
+  return noRelay | (traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0) | mixes;
 }
