@@ -188,6 +188,16 @@ describe("what goes wrong in it", () => {
     expect(a.finish(second.reply)?.keys).toEqual(second.pair.keys);
   });
 
+  it("keys that the peer was not heard with are nothing to build on", () => {
+    const [a, b] = pair();
+    const lost = b.answer(20, begun(a, 20));
+    if (lost === undefined) throw new Error("no answer");
+    b.install(20, lost.pair);
+    const message = begun(b, REKEY_AFTER_MS);
+    expect(message.base).toBe(11);
+    expect(a.outranks(message) || a.answer(REKEY_AFTER_MS, message) !== undefined).toBe(true);
+  });
+
   it("answers that never arrive do not use up the keys in use", () => {
     const [a, b] = pair();
     for (const now of [20, 10_020, 20_020]) {
