@@ -54,6 +54,7 @@ dnsmasq-base dnsmasq
 kea-admin perfdhcp
 jq jq
 ethtool ethtool
+faketime faketime
 clang clang++
 libclang-rt-14-dev /usr/lib/llvm-14/lib/clang
 wireguard-go wireguard-go

@@ -4,12 +4,23 @@
  * use the real suite instead; the core cannot tell.
  */
 import { concat, equalBytes } from "../src/base/bytes.ts";
-import type { CryptoSuite } from "../src/crypto/suite.ts";
+import type { CryptoSuite, Kem } from "../src/crypto/suite.ts";
+import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES } from "../src/wire/link-messages.ts";
 
 /** Largest prime below 2^26, so that products stay exact in doubles. */
 const PRIME = 67_108_859;
 const GENERATOR = 2;
 const TAG_BYTES = 16;
+
+/** A key agreement with a fresh key, padded to X-Wing's sizes. */
+const fastKem: Kem = {
+  publicKey: (seed) => padded(fastSuite.x25519Public(seed), KEM_PUBLIC_BYTES),
+  encapsulate(publicKey, seed) {
+    const ciphertext = padded(fastSuite.x25519Public(seed), KEM_CIPHERTEXT_BYTES);
+    return { ciphertext, sharedSecret: kemSecret(seed, publicKey, ciphertext) };
+  },
+  decapsulate: (seed, ciphertext) => kemSecret(seed, ciphertext, ciphertext),
+};
 
 export const fastSuite: CryptoSuite = {
   blake2b: (length, message, key) => expand(length, ...state(message, key)),
@@ -32,7 +43,19 @@ export const fastSuite: CryptoSuite = {
   verify: (publicKey, message, given) => equalBytes(given, signature(publicKey, message)),
   dhPublicOf: (signingPublic) => element(numberOf(signingPublic.subarray(28))),
   dhSecretOf: (signingSecret) => signingSecret.slice(0, 32),
+  kem: fastKem,
 };
+
+function kemSecret(own: Uint8Array, peer: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+  const shared = element(power(numberOf(peer), exponentOf(own)));
+  return fastSuite.blake2b(32, ciphertext, shared);
+}
+
+function padded(bytes: Uint8Array, length: number): Uint8Array {
+  const out = new Uint8Array(length);
+  out.set(bytes);
+  return out;
+}
 
 function signature(publicKey: Uint8Array, message: Uint8Array): Uint8Array {
   return fastSuite.blake2b(64, message, publicKey);

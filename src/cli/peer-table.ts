@@ -82,6 +82,7 @@ const COLUMNS: readonly Column<Row>[] = [
 const WIDE: readonly Column<Row>[] = [
   column("ROLE", none, (peer) => peer.role),
   column("CIPHER", none, (peer) => peer.cipher),
+  column("PQ", none, (peer) => (peer.postQuantum ? "yes" : "no")),
   column(
     "ADDRESS",
     (status) => status.address,

@@ -18,6 +18,7 @@ export function statusBlock(status: AgentStatus): string {
     ["Peers", peersText(status)],
     ["Uptime", durationText(status.uptimeMs / 1_000)],
     ["Security", securityText(status)],
+    ["Post-quantum", postQuantumText(status)],
   ];
   return renderBlock(rows.map(([title, value]) => [title, printable(value)])) + healthText(status);
 }
@@ -69,6 +70,11 @@ function leaseText({ lease, addressMode }: AgentStatus): string {
       : "none yet";
   const alone = lease.alone ? ", claimed alone" : "";
   return `expires in ${durationText(lease.expiresInSeconds)}, renewed ${lease.renewals} times${alone}`;
+}
+
+function postQuantumText({ peers }: AgentStatus): string {
+  const mixed = peers.filter((peer) => peer.postQuantum).length;
+  return `${mixed} of ${peers.length} ${peers.length === 1 ? "link" : "links"}`;
 }
 
 function peersText({ peers }: AgentStatus): string {

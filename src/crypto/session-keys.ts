@@ -1,6 +1,7 @@
 /** From a finished handshake or rekey to the keys that the engine seals with. */
 import { concat } from "../base/bytes.ts";
 import type { DirectionKeys } from "../base/engine.ts";
+import { REKEY_PROOF_BYTES } from "../wire/link-messages.ts";
 import { deriveKey } from "./hkdf.ts";
 import type { NoiseSplit } from "./noise.ts";
 import type { CryptoSuite } from "./suite.ts";
@@ -37,20 +38,20 @@ export function deriveSession(
   };
 }
 
-/**
- * The keys of a rekey: fresh X25519 mixed with the chain of the keys before it.
- *
- * @param previousChain `chain` of the key pair that carries the rekey messages
- * @param sharedSecret X25519 of the two fresh keys
- * @param transcript both rekey messages, initiator's first, exactly as sent
- */
-export function deriveRekey(
-  suite: CryptoSuite,
-  previousChain: Uint8Array,
-  sharedSecret: Uint8Array,
-  transcript: Uint8Array,
-): SessionKeys {
-  const secret = concat(previousChain, sharedSecret);
+/** What a rekey's keys are made of. */
+export interface RekeySecrets {
+  /** `chain` of the key pair that the new one builds on. */
+  readonly previousChain: Uint8Array;
+  /** X25519 of the two fresh keys, then the KEM's shared secret where one is mixed in. */
+  readonly shared: Uint8Array;
+  /** Both rekey messages, initiator's first, exactly as sent but for the proof. */
+  readonly transcript: Uint8Array;
+}
+
+/** The keys of a rekey: fresh secrets mixed with the chain of the keys before it. */
+export function deriveRekey(suite: CryptoSuite, secrets: RekeySecrets): SessionKeys {
+  const { transcript } = secrets;
+  const secret = concat(secrets.previousChain, secrets.shared);
   const derive = (label: string): Uint8Array =>
     deriveKey(suite, secret, { label, context: transcript }, KEY_BYTES + SALT_BYTES);
   return {
@@ -58,6 +59,16 @@ export function deriveRekey(
     fromResponder: splitKeys(derive("rekey responder")),
     chain: derive("rekey chain").slice(0, CHAIN_BYTES),
   };
+}
+
+/**
+ * Shows that its maker has the keys of this rekey. A KEM refuses no changed ciphertext, it gives
+ * another secret: without a proof one side would seal with keys that the other cannot open.
+ */
+export function deriveRekeyProof(suite: CryptoSuite, secrets: RekeySecrets): Uint8Array {
+  const secret = concat(secrets.previousChain, secrets.shared);
+  const purpose = { label: "rekey proof", context: secrets.transcript };
+  return deriveKey(suite, secret, purpose, REKEY_PROOF_BYTES);
 }
 
 /** The two directions as one side uses them. */

@@ -1,6 +1,7 @@
 /** The crypto suite on libsodium, whose module is injected: loading it takes a promise. */
 import { assert } from "../base/assert.ts";
-import type { CryptoSuite } from "./suite.ts";
+import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES } from "../wire/link-messages.ts";
+import { type CryptoSuite, KEM_ENCAPSULATION_BYTES, KEM_SEED_BYTES, type Kem } from "./suite.ts";
 
 /** The part of `libsodium-wrappers` that weft uses. An empty array stands for "none". */
 export interface Sodium {
@@ -30,6 +31,12 @@ export interface Sodium {
   ): boolean;
   crypto_sign_ed25519_pk_to_curve25519(publicKey: Uint8Array): Uint8Array;
   crypto_sign_ed25519_sk_to_curve25519(secretKey: Uint8Array): Uint8Array;
+  crypto_kem_xwing_seed_keypair(seed: Uint8Array): { publicKey: Uint8Array };
+  crypto_kem_xwing_enc_deterministic(
+    publicKey: Uint8Array,
+    seed: Uint8Array,
+  ): { ciphertext: Uint8Array; sharedSecret: Uint8Array };
+  crypto_kem_xwing_dec(ciphertext: Uint8Array, secretKey: Uint8Array): Uint8Array;
 }
 
 const NONE = new Uint8Array(0);
@@ -37,7 +44,7 @@ const TAG_BYTES = 16;
 
 /** @param sodium the module after its `ready` has resolved */
 export function createSodiumSuite(sodium: Sodium): CryptoSuite {
-  return { ...hashAndAead(sodium), ...exchange(sodium), ...signatures(sodium) };
+  return { ...hashAndAead(sodium), ...exchange(sodium), ...signatures(sodium), kem: kemOf(sodium) };
 }
 
 function hashAndAead(sodium: Sodium): Pick<CryptoSuite, "blake2b" | "seal" | "open"> {
@@ -91,8 +98,25 @@ function signatures(sodium: Sodium): Pick<CryptoSuite, "signingKeyPair" | "sign"
   };
 }
 
+function kemOf(sodium: Sodium): Kem {
+  return {
+    publicKey: (seed) => sodium.crypto_kem_xwing_seed_keypair(seed).publicKey,
+    encapsulate(publicKey, seed) {
+      assert(publicKey.length === KEM_PUBLIC_BYTES, "X-Wing public key length");
+      assert(seed.length === KEM_ENCAPSULATION_BYTES, "X-Wing encapsulation seed length");
+      return attempt(() => sodium.crypto_kem_xwing_enc_deterministic(publicKey, seed));
+    },
+    decapsulate(seed, ciphertext) {
+      assert(seed.length === KEM_SEED_BYTES, "X-Wing secret key length");
+      assert(ciphertext.length === KEM_CIPHERTEXT_BYTES, "X-Wing ciphertext length");
+      // The secret key is the seed: libsodium expands it at each use.
+      return attempt(() => sodium.crypto_kem_xwing_dec(ciphertext, seed));
+    },
+  };
+}
+
 /** libsodium's binding throws when it refuses an input; lengths of our own were checked before. */
-function attempt(run: () => Uint8Array): Uint8Array | undefined {
+function attempt<T>(run: () => T): T | undefined {
   try {
     return run();
   } catch {

@@ -8,6 +8,32 @@ export interface KeyPair {
   readonly secretKey: Uint8Array;
 }
 
+/** X-Wing (draft-connolly-cfrg-xwing-kem): ML-KEM-768 and X25519 in one, safe while either of them is. */
+export interface Kem {
+  /** Of a 32-byte seed, which is the secret key too; 1216 bytes. */
+  publicKey(seed: Uint8Array): Uint8Array;
+  /**
+   * A shared secret of 32 bytes, and the 1120 bytes that tell it to the key's owner; undefined when
+   * the public key is none.
+   *
+   * @param seed 64 random bytes, used once
+   */
+  encapsulate(
+    publicKey: Uint8Array,
+    seed: Uint8Array,
+  ): { readonly ciphertext: Uint8Array; readonly sharedSecret: Uint8Array } | undefined;
+  /**
+   * The shared secret. A changed ciphertext gives another secret, and only rarely undefined.
+   *
+   * @param seed the public key's
+   */
+  decapsulate(seed: Uint8Array, ciphertext: Uint8Array): Uint8Array | undefined;
+}
+
+/** Random bytes that X-Wing takes for a key pair and for a shared secret. */
+export const KEM_SEED_BYTES = 32;
+export const KEM_ENCAPSULATION_BYTES = 64;
+
 /**
  * Argument lengths are the caller's duty: a wrong one is a bug and throws. Contents that came from
  * outside (points, ciphertexts, signatures) never throw: they give undefined or false.
@@ -36,4 +62,6 @@ export interface CryptoSuite {
   dhPublicOf(signingPublic: Uint8Array): Uint8Array | undefined;
   /** Ed25519 secret key (64 B) to X25519 (32 B). */
   dhSecretOf(signingSecret: Uint8Array): Uint8Array;
+  /** Without it a member announces no post-quantum exchange. */
+  readonly kem?: Kem;
 }

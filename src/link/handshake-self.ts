@@ -24,6 +24,7 @@ import {
 } from "../wire/handshake-payload.ts";
 import { MINOR_VERSION } from "../wire/message-type.ts";
 import { CAPABILITY_SHARED_PART } from "../wire/shared-part.ts";
+import { CAPABILITY_POST_QUANTUM } from "./rekey-exchange.ts";
 import { CAPABILITY_NO_RELAY, type RelayPolicy } from "./relay-policy.ts";
 import { CAPABILITY_AGGRESSIVE, type TraversalMode } from "./traversal-mode.ts";
 
@@ -220,9 +221,9 @@ function certifiedFacts(
   };
 }
 
-function capabilitiesOf({ relay, traversal }: SelfOptions): number {
+function capabilitiesOf({ relay, traversal, suite }: SelfOptions): number {
   const noRelay = relay?.kind === "off" ? CAPABILITY_NO_RELAY : 0;
-  return (
-    CAPABILITY_SHARED_PART | noRelay | (traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0)
-  );
+  const guesses = traversal === "aggressive" ? CAPABILITY_AGGRESSIVE : 0;
+  const mixes = suite.kem === undefined ? 0 : CAPABILITY_POST_QUANTUM;
+  return CAPABILITY_SHARED_PART | noRelay | guesses | mixes;
 }

@@ -67,6 +67,8 @@ export interface LinkView {
   readonly lastHeardAt: Millis;
   readonly traffic: SessionTraffic | undefined;
   readonly cipher: Cipher;
+  /** An X-Wing secret is mixed into the keys in use. */
+  readonly isPostQuantum: boolean;
   /** What the peer told of its NAT. */
   readonly nat: PeerNat | undefined;
   /** What became of each of its addresses; only for people who ask. */

@@ -21,12 +21,16 @@ import type {
 } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
 import type { NatReport } from "../base/nat.ts";
-import type { Endpoint, IpFamily } from "../base/net.ts";
+import type { Endpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
-import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
-import type { CryptoSuite } from "../crypto/suite.ts";
-import { emitLinkMessage, type LinkMessage, parseLinkMessage } from "../wire/link-messages.ts";
+import {
+  emitLinkMessage,
+  type LinkMessage,
+  parseLinkMessage,
+  type Rekey1,
+  type Rekey2,
+} from "../wire/link-messages.ts";
 import { FIRST_UPPER_MESSAGE } from "../wire/message-type.ts";
 import {
   ControlTransport,
@@ -37,12 +41,13 @@ import type { DropCounters } from "./drop-counters.ts";
 import { emitGoodbye } from "./goodbye.ts";
 import type { HandshakeResult } from "./handshake-self.ts";
 import { LinkNats } from "./link-nats.ts";
+import type { LinkOptions } from "./link-options.ts";
 import type { LinkOutput } from "./link-output.ts";
 import type { LinkRole, LinkView, PeerInfo } from "./link-types.ts";
-import type { OwnPlace } from "./own-place.ts";
 import { MAX_RELAY_PATHS } from "./path-table.ts";
 import { Paths } from "./paths.ts";
 import type { LoneProbe } from "./paths-options.ts";
+import { CAPABILITY_POST_QUANTUM } from "./rekey-exchange.ts";
 import { type KeyPairFacts, Rekeying } from "./rekeying.ts";
 import { RelayWish } from "./relay-wish.ts";
 import { RttEstimate } from "./rtt.ts";
@@ -54,26 +59,12 @@ const NEAR_PERIOD_MS = 3_000;
 const FAR_PERIOD_MS = 10_000;
 /** `silent` is said at most this often. */
 const SILENT_AGAIN_MS = 3_000;
-/** Rekeys without an answer before a whole handshake is tried. */
-const REKEYS_BEFORE_RENEWAL = 2;
 /** Frames between two traffic reports that make the path's size worth watching. */
 const BUSY_FRAMES = 16;
 
 interface ControlUpcall extends Extract<Upcall, { kind: "control" }> {
   /** It came to a socket that was opened for another peer: this one was only asked where it sees it. */
   readonly isAside: boolean;
-}
-
-export interface LinkOptions {
-  readonly suite: CryptoSuite;
-  readonly rng: Rng;
-  readonly drops: DropCounters;
-  readonly sockets: readonly IpFamily[];
-  readonly place: OwnPlace;
-  readonly peer: PeerInfo;
-  readonly role: LinkRole;
-  /** Direct neighbours of the peer: likely relays. */
-  readonly relayHints: readonly RingAddress[];
 }
 
 export class Link {
@@ -100,7 +91,6 @@ export class Link {
   #saidSilentAt: Millis = Number.NEGATIVE_INFINITY;
   readonly #relayWish: RelayWish;
   #pathlessAt: Millis;
-  #rekeys = 0;
   #saidRttMs: number | undefined;
 
   constructor(now: Millis, options: LinkOptions) {
@@ -114,7 +104,8 @@ export class Link {
     this.keyedAt = now;
     this.#lastHeardAt = now;
     this.#transport = new ControlTransport(rng, this.#rtt);
-    this.#rekeying = new Rekeying({ suite, rng, session });
+    const peerMixes = (peer.capabilities & CAPABILITY_POST_QUANTUM) !== 0;
+    this.#rekeying = new Rekeying({ suite, rng, session, peerMixes });
     const periodMs = periodOf(role);
     const isCaller = peer.initiatedHere;
     const { sockets, place } = options;
@@ -149,6 +140,7 @@ export class Link {
       lastHeardAt: this.#lastHeardAt,
       traffic: this.traffic,
       cipher: this.#rekeying.cipher,
+      isPostQuantum: this.#rekeying.isPostQuantum,
       nat: this.nats.peer,
       candidates: () => this.paths.candidateReports(),
     };
@@ -189,7 +181,6 @@ export class Link {
 
   keysConfirmed(now: Millis, receive: ReceiverIndex): void {
     this.#rekeying.confirm(receive);
-    this.#rekeys = 0;
     this.#hear(now);
     this.paths.hurry(now);
     this.#drainPaths(now);
@@ -247,8 +238,7 @@ export class Link {
   beginRekey(now: Millis): void {
     const message = this.#rekeying.begin(now);
     if (message === undefined) return;
-    this.#rekeys++;
-    if (this.#rekeys > REKEYS_BEFORE_RENEWAL) this.#out.push({ kind: "renew" });
+    if (this.#rekeying.isOverdue) this.#out.push({ kind: "renew" });
     this.sendLink(now, message);
   }
 
@@ -376,8 +366,10 @@ export class Link {
         this.#noteTag(message.tag);
         return this.#receiveAck(now, message);
       case "rekey-1":
+      case "rekey-1-kem":
         return this.#answerRekey(now, message);
       case "rekey-2":
+      case "rekey-2-kem":
         return this.#finishRekey(now, message);
       case "candidates":
         this.relayHints = message.relays;
@@ -414,7 +406,10 @@ export class Link {
     const { tookMs } = answered;
     this.#rtt.observe(tookMs);
     // An answer to an older probe says nothing about the keys of the last handshake.
-    if (now - tookMs >= this.keyedAt) this.#out.push({ kind: "heard" });
+    if (now - tookMs >= this.keyedAt) {
+      this.#out.push({ kind: "heard" });
+      this.#rekeying.heard(now);
+    }
     if (isRttNews(this.#saidRttMs, this.paths.rttMs)) this.sayPath();
     if (ack.observed !== undefined && answered.from !== undefined) {
       const { socket, endpoint: by } = answered.from;
@@ -432,15 +427,15 @@ export class Link {
     this.#out.push({ kind: "reopened" });
   }
 
-  #answerRekey(now: Millis, message: Extract<LinkMessage, { type: "rekey-1" }>): void {
+  #answerRekey(now: Millis, message: Rekey1): void {
     if (this.#rekeying.outranks(message)) return;
-    const answer = this.#rekeying.answer(message);
+    const answer = this.#rekeying.answer(now, message);
     if (answer === undefined) return this.#drops.count("unknown-receiver");
     this.#installPair(now, answer.pair);
     this.sendLink(now, answer.reply);
   }
 
-  #finishRekey(now: Millis, message: Extract<LinkMessage, { type: "rekey-2" }>): void {
+  #finishRekey(now: Millis, message: Rekey2): void {
     const pair = this.#rekeying.finish(message);
     if (pair === undefined) return this.#drops.count("unknown-receiver");
     this.#installPair(now, pair);
@@ -450,10 +445,7 @@ export class Link {
 
   #installPair(now: Millis, pair: KeyPairFacts): void {
     this.#engine(this.#rekeying.install(now, pair));
-    if (pair.initiator) {
-      this.#rekeys = 0;
-      this.#canSeal = true;
-    }
+    if (pair.initiator) this.#canSeal = true;
     this.#openTransport(now);
   }
 

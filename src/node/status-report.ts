@@ -128,6 +128,7 @@ function peerStatus(now: Millis, parts: Parts, view: LinkView): PeerStatus {
     maxDatagram: view.maxDatagram,
     mtu: innerMtu(view),
     cipher: view.cipher,
+    postQuantum: view.isPostQuantum,
     nat: view.nat === undefined ? undefined : natKind(view.nat),
     seenMsAgo: now - view.lastHeardAt,
     version: `0.${peer.minorVersion}`,

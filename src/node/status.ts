@@ -112,6 +112,8 @@ export interface PeerStatus {
   /** Largest packet inside that travels whole; undefined without a path. */
   readonly mtu: number | undefined;
   readonly cipher: string;
+  /** The keys in use hold an X-Wing secret. */
+  readonly postQuantum: boolean;
   /** Kind of its NAT, when it told. */
   readonly nat: string | undefined;
   readonly seenMsAgo: number;

@@ -13,6 +13,8 @@
  *   relay-fail   08 | label u32 | visited 20 B each (0..32)
  *   relay-close  09 | label u32
  *   goodbye      0a | tag u32 | reason, printable ASCII (0..64)
+ *   rekey-1-kem  0b | as rekey-1 | X-Wing public key 1216 B
+ *   rekey-2-kem  0c | as rekey-2 | X-Wing ciphertext 1120 B | proof 16 B
  *   certificate  0e | certificate of the sender, u16 + bytes: a renewed one in place of the handshake's
  *   nat          0f | mapping u8 (0..4) | filtering u8 (0..3) | allocation u8 (0..3) | step u8
  *
@@ -48,6 +50,10 @@ export const MAX_VISITED = 32;
 export const MAX_RELAYS = 3;
 export const MAX_GOODBYE_REASON = 64;
 export const REKEY_PUBLIC_BYTES = 32;
+/** X-Wing's, draft-connolly-cfrg-xwing-kem. */
+export const KEM_PUBLIC_BYTES = 1_216;
+export const KEM_CIPHERTEXT_BYTES = 1_120;
+export const REKEY_PROOF_BYTES = 16;
 
 export type LinkMessage =
   | { readonly type: "probe"; readonly id: number; readonly tag: number }
@@ -58,19 +64,8 @@ export type LinkMessage =
       /** Where the probe came from as its receiver saw it; none behind a relay. */
       readonly observed: Endpoint | undefined;
     }
-  | {
-      readonly type: "rekey-1";
-      readonly sender: ReceiverIndex;
-      /** The key pair that the new one builds on: its index at the receiver of this message. */
-      readonly base: ReceiverIndex;
-      readonly publicKey: Uint8Array;
-    }
-  | {
-      readonly type: "rekey-2";
-      readonly sender: ReceiverIndex;
-      readonly receiver: ReceiverIndex;
-      readonly publicKey: Uint8Array;
-    }
+  | Rekey1
+  | Rekey2
   | {
       readonly type: "candidates";
       /** The receiver shall tell its own candidates too. */
@@ -100,6 +95,33 @@ export type LinkMessage =
   | { readonly type: "goodbye"; readonly tag: number; readonly reason: string }
   /** What the sender's NAT does, as far as it knows; members of minor version 0 drop it. */
   | ({ readonly type: "nat" } & PeerNat);
+
+export type Rekey1 = Rekey1Body &
+  ({ readonly type: "rekey-1" } | { readonly type: "rekey-1-kem"; readonly kemPublic: Uint8Array });
+
+export type Rekey2 = Rekey2Body &
+  (
+    | { readonly type: "rekey-2" }
+    | {
+        readonly type: "rekey-2-kem";
+        readonly ciphertext: Uint8Array;
+        /** That its sender has the new keys. */
+        readonly proof: Uint8Array;
+      }
+  );
+
+interface Rekey1Body {
+  readonly sender: ReceiverIndex;
+  /** The key pair that the new one builds on: its index at the receiver of this message. */
+  readonly base: ReceiverIndex;
+  readonly publicKey: Uint8Array;
+}
+
+interface Rekey2Body {
+  readonly sender: ReceiverIndex;
+  readonly receiver: ReceiverIndex;
+  readonly publicKey: Uint8Array;
+}
 
 /** `step` is 0 unless the allocation is sequential. */
 export interface PeerNat {
@@ -145,9 +167,11 @@ export function emitLinkMessage(message: LinkMessage): Uint8Array {
       writer.u32(message.id).u32(message.tag);
       return writeOptionalEndpoint(writer, message.observed).finish();
     case "rekey-1":
-      return writer.u32(message.sender).u32(message.base).bytes(message.publicKey).finish();
+    case "rekey-1-kem":
+      return emitRekey1(writer, message);
     case "rekey-2":
-      return writer.u32(message.sender).u32(message.receiver).bytes(message.publicKey).finish();
+    case "rekey-2-kem":
+      return emitRekey2(writer, message);
     case "candidates":
       writeEndpoints(writer.u8(message.answer ? 1 : 0), message.endpoints, MAX_CANDIDATES);
       return writeAddresses(writer, message.relays, MAX_RELAY_HINTS).finish();
@@ -171,6 +195,18 @@ export function emitLinkMessage(message: LinkMessage): Uint8Array {
   }
 }
 
+function emitRekey1(writer: ByteWriter, message: Rekey1): Uint8Array {
+  writer.u32(message.sender).u32(message.base).bytes(message.publicKey);
+  if (message.type === "rekey-1-kem") writer.bytes(message.kemPublic);
+  return writer.finish();
+}
+
+function emitRekey2(writer: ByteWriter, message: Rekey2): Uint8Array {
+  writer.u32(message.sender).u32(message.receiver).bytes(message.publicKey);
+  if (message.type === "rekey-2-kem") writer.bytes(message.ciphertext).bytes(message.proof);
+  return writer.finish();
+}
+
 function emitGoodbye(writer: ByteWriter, tag: number, reason: string): Uint8Array {
   const text = utf8(reason);
   assert(text.length <= MAX_GOODBYE_REASON, "length of a goodbye");
@@ -183,13 +219,18 @@ function readBody(type: number, reader: ByteReader): LinkMessage | "unknown-type
       return { type: "probe", id: reader.u32(), tag: reader.u32() };
     case MESSAGE_TYPES["probe-ack"]:
       return readProbeAck(reader);
-    case MESSAGE_TYPES["rekey-1"]: {
-      const [sender, base] = [reader.u32(), reader.u32()];
-      return { type: "rekey-1", sender, base, publicKey: readPublic(reader) };
+    case MESSAGE_TYPES["rekey-1"]:
+      return { type: "rekey-1", ...readRekey1(reader) };
+    case MESSAGE_TYPES["rekey-1-kem"]: {
+      const body = readRekey1(reader);
+      return { type: "rekey-1-kem", ...body, kemPublic: reader.bytes(KEM_PUBLIC_BYTES) };
     }
-    case MESSAGE_TYPES["rekey-2"]: {
-      const [sender, receiver] = [reader.u32(), reader.u32()];
-      return { type: "rekey-2", sender, receiver, publicKey: readPublic(reader) };
+    case MESSAGE_TYPES["rekey-2"]:
+      return { type: "rekey-2", ...readRekey2(reader) };
+    case MESSAGE_TYPES["rekey-2-kem"]: {
+      const body = readRekey2(reader);
+      const ciphertext = reader.bytes(KEM_CIPHERTEXT_BYTES);
+      return { type: "rekey-2-kem", ...body, ciphertext, proof: reader.bytes(REKEY_PROOF_BYTES) };
     }
     case MESSAGE_TYPES.candidates:
       return readCandidates(reader);
@@ -212,6 +253,16 @@ function readBody(type: number, reader: ByteReader): LinkMessage | "unknown-type
     default:
       return "unknown-type";
   }
+}
+
+function readRekey1(reader: ByteReader): Rekey1Body {
+  const [sender, base] = [reader.u32(), reader.u32()];
+  return { sender, base, publicKey: reader.bytes(REKEY_PUBLIC_BYTES) };
+}
+
+function readRekey2(reader: ByteReader): Rekey2Body {
+  const [sender, receiver] = [reader.u32(), reader.u32()];
+  return { sender, receiver, publicKey: reader.bytes(REKEY_PUBLIC_BYTES) };
 }
 
 function readProbeAck(reader: ByteReader): LinkMessage {
@@ -251,10 +302,6 @@ function readNat(reader: ByteReader): LinkMessage | "bad-field" {
     return "bad-field";
   }
   return { type: "nat", mapping, filtering, allocation, step };
-}
-
-function readPublic(reader: ByteReader): Uint8Array {
-  return reader.bytes(REKEY_PUBLIC_BYTES);
 }
 
 function readAddress(reader: ByteReader): RingAddress {

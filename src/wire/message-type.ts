@@ -33,6 +33,8 @@ export const MESSAGE_TYPES = {
   "relay-fail": 0x08,
   "relay-close": 0x09,
   goodbye: 0x0a,
+  "rekey-1-kem": 0x0b,
+  "rekey-2-kem": 0x0c,
   certificate: 0x0e,
   nat: 0x0f,
   routed: 0x10,

@@ -47,6 +47,7 @@ export const BETA: PeerStatus = {
   maxDatagram: 1_472,
   mtu: 1_422,
   cipher: "aes256gcm",
+  postQuantum: true,
   nat: "port-restricted",
   seenMsAgo: 2_000,
   version: "0.1",
@@ -64,6 +65,7 @@ export const GAMMA: PeerStatus = {
   mtu: 1_414,
   rttMs: 140.2,
   role: "onDemand",
+  postQuantum: false,
   nat: undefined,
   seenMsAgo: 120,
 };

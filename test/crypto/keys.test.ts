@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import { toHex, utf8 } from "../../src/base/bytes.ts";
 import { deriveClusterKeys, handshakePrologue } from "../../src/crypto/cluster-keys.ts";
 import { identityFromSeed } from "../../src/crypto/identity.ts";
-import { deriveRekey, deriveSession, directionsFor } from "../../src/crypto/session-keys.ts";
+import {
+  deriveRekey,
+  deriveRekeyProof,
+  deriveSession,
+  directionsFor,
+} from "../../src/crypto/session-keys.ts";
 import { suite } from "../support/suite.ts";
 import { hex, spaced } from "../support/vectors.ts";
 
@@ -72,12 +77,14 @@ describe("session keys", () => {
   });
 
   it("a rekey depends on chain, secret and transcript, and gives four different values", () => {
-    const base = deriveRekey(suite, ours.chain, a, utf8("transcript"));
-    const others = [
-      deriveRekey(suite, b, a, utf8("transcript")),
-      deriveRekey(suite, ours.chain, b, utf8("transcript")),
-      deriveRekey(suite, ours.chain, a, utf8("transcripu")),
+    const secrets = { previousChain: ours.chain, shared: a, transcript: utf8("transcript") };
+    const base = deriveRekey(suite, secrets);
+    const changed = [
+      { ...secrets, previousChain: b },
+      { ...secrets, shared: b },
+      { ...secrets, transcript: utf8("transcripu") },
     ];
+    const others = changed.map((each) => deriveRekey(suite, each));
     const chains = [ours, base, ...others].map((keys) => spaced(keys.chain));
     const sealing = [ours, base, ...others].flatMap((keys) => [
       spaced(keys.fromInitiator.key),
@@ -93,5 +100,9 @@ describe("session keys", () => {
       84 36 72 a9 01
     `),
     );
+    const proofs = [secrets, ...changed].map((each) => spaced(deriveRekeyProof(suite, each)));
+    expect(new Set(proofs).size).toBe(4);
+    expect(proofs[0]?.split(" ")).toHaveLength(16);
+    expect(spaced(base.chain)).not.toContain(proofs[0]);
   });
 });

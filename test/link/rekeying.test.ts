@@ -23,7 +23,7 @@ const keys: SessionKeys = {
 /** Both ends of one session after its handshake at time 0. */
 function pair(): [Rekeying, Rekeying] {
   const [a, b] = [1, 2].map(
-    (seed) => new Rekeying({ suite, rng: new SeededRng(seed), session: seed }),
+    (seed) => new Rekeying({ suite, rng: new SeededRng(seed), session: seed, peerMixes: false }),
   ) as [Rekeying, Rekeying];
   a.install(0, { keys, initiator: true, receive: 11, send: 22 });
   b.install(0, { keys, initiator: false, receive: 22, send: 11 });
@@ -45,7 +45,7 @@ describe("rekeying", () => {
 
   it("gives both sides the same new keys, crosswise", () => {
     const [a, b] = pair();
-    const answer = b.answer(begun(a, 100));
+    const answer = b.answer(105, begun(a, 100));
     const finished = answer && a.finish(answer.reply);
     if (answer === undefined || finished === undefined) throw new Error("no new keys");
     expect(finished.keys).toEqual(answer.pair.keys);
@@ -64,7 +64,7 @@ describe("rekeying", () => {
     const [fromA, fromB] = [begun(a, 100), begun(b, 100)];
     expect(a.outranks(fromB)).toBe(!b.outranks(fromA));
     const [winner, loser] = a.outranks(fromB) ? [a, b] : [b, a];
-    const answer = loser.answer(winner === a ? fromA : fromB);
+    const answer = loser.answer(105, winner === a ? fromA : fromB);
     if (answer === undefined) throw new Error("no answer");
     expect(winner.finish(answer.reply)?.keys).toEqual(answer.pair.keys);
     // what the loser began is given up
@@ -95,7 +95,7 @@ describe("rekeying", () => {
 
   it("does not let keys age anew that the peer never used", () => {
     const [a, b] = pair();
-    const answer = b.answer(begun(a, 120_000));
+    const answer = b.answer(120_000, begun(a, 120_000));
     if (answer === undefined) throw new Error("no answer");
     b.install(120_000, answer.pair);
     expect(b.expiresAt).toBe(REJECT_AFTER_MS);
@@ -106,9 +106,9 @@ describe("rekeying", () => {
   it("refuses an unknown base, a repeated answer and a key of low order", () => {
     const [a, b] = pair();
     const message = begun(a, 100);
-    expect(b.answer({ ...message, base: 99 })).toBeUndefined();
-    expect(b.answer({ ...message, publicKey: new Uint8Array(32) })).toBeUndefined();
-    const answer = b.answer(message);
+    expect(b.answer(105, { ...message, base: 99 })).toBeUndefined();
+    expect(b.answer(105, { ...message, publicKey: new Uint8Array(32) })).toBeUndefined();
+    const answer = b.answer(105, message);
     const finished = answer && a.finish(answer.reply);
     if (answer === undefined || finished === undefined) throw new Error("no new keys");
     a.install(110, finished);

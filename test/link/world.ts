@@ -14,6 +14,7 @@ import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
 import { identityFromSeed } from "../../src/crypto/identity.ts";
 import { computeMac1 } from "../../src/crypto/mac.ts";
 import { Membership } from "../../src/crypto/membership.ts";
+import type { CryptoSuite } from "../../src/crypto/suite.ts";
 import {
   type ConnectTarget,
   type LinkRole,
@@ -24,7 +25,7 @@ import {
 } from "../../src/link/links.ts";
 import type { RelayPolicy } from "../../src/link/relay-policy.ts";
 import type { TraversalMode } from "../../src/link/traversal-mode.ts";
-import { suite } from "../support/suite.ts";
+import { suite as fullSuite } from "../support/suite.ts";
 import type { NatBox } from "./nat-box.ts";
 
 export interface WorldOptions {
@@ -201,6 +202,8 @@ export interface NodeOptions {
   readonly hasAes?: boolean;
   readonly relay?: RelayPolicy;
   readonly traversal?: TraversalMode;
+  /** Default: the production suite. */
+  readonly suite?: CryptoSuite;
   /** The router it is behind; its own addresses are inside ones then. */
   nat?: NatBox;
 }
@@ -234,7 +237,7 @@ export class TestNode {
   saidSilent = 0;
 
   constructor(world: World, options: NodeOptions) {
-    const { name, endpoint } = options;
+    const { name, endpoint, suite = fullSuite } = options;
     this.#world = world;
     this.nat = options.nat;
     this.name = name;

@@ -14,6 +14,11 @@ import { hex, spaced } from "../support/vectors.ts";
 const Z = "00 ".repeat(19).trim();
 const key = new Uint8Array(32).fill(0xee);
 const E = "ee ".repeat(32).trim();
+const kemPublic = new Uint8Array(1_216).fill(0xdd);
+const ciphertext = new Uint8Array(1_120).fill(0xcc);
+/** In docs/WIRE.md these stand for themselves. */
+const P = "dd ".repeat(1_216).trim();
+const C = "cc ".repeat(1_120).trim();
 /** The address whose bytes are `first` and 19 zeros. */
 const at = (first: number) => BigInt(first) << 152n;
 
@@ -26,6 +31,21 @@ const GOLDEN: readonly (readonly [LinkMessage, string])[] = [
   [{ type: "probe-ack", id: 1, tag: 2, observed: undefined }, "02 01 00 00 00 02 00 00 00 00"],
   [{ type: "rekey-1", sender: 1, base: 2, publicKey: key }, `03 01 00 00 00 02 00 00 00 ${E}`],
   [{ type: "rekey-2", sender: 3, receiver: 1, publicKey: key }, `04 03 00 00 00 01 00 00 00 ${E}`],
+  [
+    { type: "rekey-1-kem", sender: 1, base: 2, publicKey: key, kemPublic },
+    `0b 01 00 00 00 02 00 00 00 ${E} ${P}`,
+  ],
+  [
+    {
+      type: "rekey-2-kem",
+      sender: 3,
+      receiver: 1,
+      publicKey: key,
+      ciphertext,
+      proof: new Uint8Array(16).fill(0xbb),
+    },
+    `0c 03 00 00 00 01 00 00 00 ${E} ${C} ${"bb ".repeat(16).trim()}`,
+  ],
   [
     {
       type: "candidates",
@@ -75,7 +95,8 @@ const endpoint = fc.record({
     .map(ipFromBytes),
   port: fc.integer({ min: 1, max: 65_535 }),
 });
-const publicKey = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+const publicKey = bytesOf(32);
 const visited = fc.array(address, { maxLength: MAX_VISITED });
 const eight = fc.array(address, { maxLength: 8 });
 const is = <T extends LinkMessage["type"]>(type: T) => fc.constant(type);
@@ -89,6 +110,21 @@ const anyMessage: fc.Arbitrary<LinkMessage> = fc.oneof(
   }),
   fc.record({ type: is("rekey-1"), sender: u32, base: u32, publicKey }),
   fc.record({ type: is("rekey-2"), sender: u32, receiver: u32, publicKey }),
+  fc.record({
+    type: is("rekey-1-kem"),
+    sender: u32,
+    base: u32,
+    publicKey,
+    kemPublic: bytesOf(1_216),
+  }),
+  fc.record({
+    type: is("rekey-2-kem"),
+    sender: u32,
+    receiver: u32,
+    publicKey,
+    ciphertext: bytesOf(1_120),
+    proof: bytesOf(16),
+  }),
   fc.record({
     type: is("candidates"),
     answer: fc.boolean(),
@@ -133,7 +169,7 @@ describe("link messages", () => {
   it("random bytes never throw, and what parses has one encoding", () => {
     const tail = fc.uint8Array({ maxLength: 120 });
     fc.assert(
-      fc.property(fc.nat(12), tail, (type, rest) => {
+      fc.property(fc.nat(15), tail, (type, rest) => {
         const bytes = Uint8Array.of(type, ...rest);
         const outcome = parseLinkMessage(bytes);
         if (outcome.ok) expect(emitLinkMessage(outcome.value)).toEqual(bytes);
@@ -156,7 +192,7 @@ describe("link messages", () => {
   it("names what is wrong", () => {
     const reason = (text: string) => parseLinkMessage(hex(text));
     expect(reason("")).toEqual({ ok: false, reason: "truncated" });
-    expect(reason("0b")).toEqual({ ok: false, reason: "unknown-type" });
+    expect(reason("0d")).toEqual({ ok: false, reason: "unknown-type" });
     expect(reason("05 02 00 00")).toEqual({ ok: false, reason: "bad-field" });
     expect(reason(`06 01 00 00 80 04 11 ${Z} 22 ${Z} 00 00`)).toEqual({
       ok: false,
@@ -181,7 +217,11 @@ describe("link messages", () => {
   it("docs/WIRE.md shows every golden message", () => {
     const document = readFileSync(new URL("../../docs/WIRE.md", import.meta.url), "utf8");
     for (const [, text] of GOLDEN) {
-      const shown = text.replaceAll(E, "E").replaceAll(Z, "Z");
+      const shown = text
+        .replaceAll(E, "E")
+        .replaceAll(Z, "Z")
+        .replaceAll(P, "P")
+        .replaceAll(C, "C");
       expect(document).toContain(`\n${shown}`);
     }
   });
