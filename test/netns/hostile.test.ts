@@ -4,17 +4,24 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { Agent } from "../../lab/agent.ts";
 import type { Site } from "../../lab/lab.ts";
 import { eventually } from "../../lab/shell.ts";
-import { BROADCAST_MAC } from "../../src/base/net.ts";
+import { BROADCAST_MAC, linkLocalOf } from "../../src/base/net.ts";
 import { DATAGRAM_TYPES } from "../../src/wire/message-type.ts";
 import { describeWhere } from "../support/requires.ts";
+import { macOf } from "./attackers.ts";
 import { Capture, type Datagram } from "./capture.ts";
 import { Cluster, figure, kernelNeeds, reaches, TAP, writeClusterFile } from "./cluster.ts";
 import {
+  ALL_NODES_MAC,
+  advertisementFrame,
   arpFrame,
+  arpReplyFrame,
+  bridgeFrame,
   FORGED_PORT,
   ipv4Frame,
   ipv6Frame,
+  offerFrame,
   type Party,
+  routerFrame,
   sendFrames,
   underlayFrame,
 } from "./frames.ts";
@@ -139,19 +146,28 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     await expectLife();
   });
 
-  it("a member with another's MAC, IPv4, IPv6 or ARP sender: nothing arrives, each is counted", async () => {
+  it("a member with another's MAC, IPv4, IPv6, ARP or ND claim, as router or DHCP server: nothing arrives, each is counted", async () => {
     const [a, b, c] = [await party("a"), await party("b"), await party("c")];
     const arriving = await Capture.start(
       cluster.agent("a").site,
       TAP,
       `ether src ${b.mac} or ether src ${c.mac}`,
     );
+    const refused = () =>
+      arriving.read(
+        `arp.src.proto_ipv4 == ${c.ip} || icmpv6.nd.na.target_address == ${linkLocalOf(c.mac)} || icmpv6.type == 134 || dhcp`,
+        ["eth.src"],
+      );
     const kinds: readonly (readonly [string, Uint8Array])[] = [
       ["source-mac", ipv4Frame(c, a)],
       ["source-ip", ipv4Frame({ mac: b.mac, ip: c.ip }, a)],
       ["source-ip", ipv6Frame(b.mac, c.mac, a.mac)],
       ["arp-sender", arpFrame(b.mac, { mac: b.mac, ip: c.ip }, a)],
       ["arp-sender", arpFrame(b.mac, { mac: c.mac, ip: c.ip }, a)],
+      ["arp-sender", arpReplyFrame(b.mac, c.ip, a)],
+      ["nd-target", advertisementFrame(b.mac, c.mac, a.mac)],
+      ["router-advertisement", routerFrame(b.mac, a.mac)],
+      ["dhcp-over-overlay", offerFrame(b, a)],
     ];
     for (const [reason, frame] of kinds) {
       const before = await dropsOf("a", reason);
@@ -168,18 +184,24 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     const honest = () => arriving.read(`udp.port == ${FORGED_PORT}`, ["ip.src", "eth.src"]);
     await eventually("the honest frame arrives", async () => (await honest()).length > 0, 10_000);
     expect(await honest()).toEqual([[b.ip, b.mac]]);
-    expect(await arriving.read(`arp.src.proto_ipv4 == ${c.ip}`, ["eth.src"])).toEqual([]);
+    expect(await refused()).toEqual([]);
     await expectLife();
   }, 60_000);
 
   it("the same in frames to everybody: nothing arrives, each is counted", async () => {
     const [b, c] = [await party("b"), await party("c")];
     const { site } = cluster.agent("a");
-    const arriving = await Capture.start(site, TAP, `udp port ${FORGED_PORT}`);
+    const unwelcome = `stp or udp port 67 or icmp6[0] == 134 or icmp6[0] == 136`;
+    const arriving = await Capture.start(site, TAP, `udp port ${FORGED_PORT} or ${unwelcome}`);
     const everybody = { mac: BROADCAST_MAC, ip: "10.86.255.255" };
     const kinds: readonly (readonly [string, Uint8Array])[] = [
       ["source-mac", ipv4Frame(c, everybody)],
       ["source-ip", ipv4Frame({ mac: b.mac, ip: c.ip }, everybody)],
+      ["arp-sender", arpReplyFrame(b.mac, c.ip, everybody)],
+      ["nd-target", advertisementFrame(b.mac, c.mac, ALL_NODES_MAC)],
+      ["router-advertisement", routerFrame(b.mac, ALL_NODES_MAC)],
+      ["dhcp-over-overlay", offerFrame(b, everybody)],
+      ["link-control", bridgeFrame(b.mac)],
     ];
     for (const [reason, frame] of kinds) {
       const before = await everywhere(reason);
@@ -192,7 +214,7 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
       await eventually(`${COPIES} frames are counted as ${reason}`, counted, 10_000, 100);
     }
     await sendFrames(cluster.agent("b").site, TAP, [ipv4Frame(b, everybody)]);
-    const seen = () => arriving.read("udp", ["ip.src", "eth.src"]);
+    const seen = () => arriving.read("frame", ["ip.src", "eth.src"]);
     await eventually("the honest frame arrives", async () => (await seen()).length > 0, 10_000);
     expect(await seen()).toEqual([[b.ip, b.mac]]);
   }, 60_000);
@@ -263,11 +285,4 @@ function flipByte(payload: string, at: number): string {
   const index = at < 0 ? bytes.length + at : at;
   bytes[index] = (bytes[index] ?? 0) ^ 0x01;
   return bytes.toString("hex");
-}
-
-async function macOf(site: Site): Promise<string> {
-  const [link] = JSON.parse(await site.run(["ip", "-j", "link", "show", "dev", "eth0"])) as [
-    { readonly address: string },
-  ];
-  return link.address;
 }
