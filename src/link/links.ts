@@ -410,7 +410,7 @@ export class Links
       case "done":
         return this.#complete(now, out.result, out.request);
       case "failed":
-        if (!out.request.isRenewal) this.#fail(out.request, out.reason);
+        if (!out.request.isRenewal) this.#fail(out.request, out.reason, out.major);
         return;
       case "unconfirmed": {
         const link = this.#links.useAddress(out.peer);
@@ -557,8 +557,9 @@ export class Links
     }
   }
 
-  #fail({ to }: ConnectRequest, reason: string): void {
-    this.#out.push({ kind: "connect-failed", to, reason });
+  #fail({ to }: ConnectRequest, reason: string, major?: number): void {
+    const foreign = major === undefined ? {} : { major };
+    this.#out.push({ kind: "connect-failed", to, reason, ...foreign });
   }
 
   #engine(command: EngineCommand): void {

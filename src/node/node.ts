@@ -18,6 +18,7 @@ import { AutoMtu } from "./auto-mtu.ts";
 import { Bootstrap } from "./bootstrap.ts";
 import { NodeCommands } from "./commands.ts";
 import type { NodeConfig, NodeInput, NodeOutput, SavedPeer } from "./config.ts";
+import { ForeignVersions } from "./foreign-versions.ts";
 import { buildParts, type Parts, type Tools } from "./parts.ts";
 import { Phases } from "./phases.ts";
 import { rememberPeers } from "./remembered-peers.ts";
@@ -53,6 +54,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #leases: readonly SavedLease[];
   #peers: readonly SavedPeer[];
   #unanswered = false;
+  readonly #foreign = new ForeignVersions();
   #onlineAt: Millis = 0;
   readonly #autoMtu: AutoMtu | undefined;
 
@@ -213,6 +215,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "link-down":
         return this.#linksChanged(now);
       case "connect-failed":
+        if (news.major !== undefined) this.#foreign.refused(now, news.to, news.major);
         if (news.reason === "self" && news.to.kind === "endpoint") {
           this.#bootstrap.markSelf(news.to.endpoint);
           this.#tellAsked(now);
@@ -355,8 +358,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 
   #health(now: Millis): string[] {
-    const lines: string[] = [];
-    if (this.#unanswered) {
+    const lines = this.#foreign.health(now);
+    if (this.#unanswered && lines.length === 0) {
       lines.push(
         "no bootstrap endpoint answers: check that it runs, that UDP reaches it, and that both files hold the same secret",
       );

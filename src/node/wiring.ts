@@ -13,7 +13,8 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { DhtOutput, DhtResult } from "../dht/dht.ts";
 import type { LeasesOutput, SavedLease } from "../lease/leases.ts";
-import type { ConnectTarget, LinksOutput, PeerInfo } from "../link/links.ts";
+import type { ConnectFailed } from "../link/link-types.ts";
+import type { LinksOutput, PeerInfo } from "../link/links.ts";
 import type { StreamOutput } from "../link/stream-fallback.ts";
 import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { RingOutput, RingView } from "../ring/ring.ts";
@@ -32,7 +33,7 @@ export type News =
   | { readonly kind: "interface"; readonly ip: Ip; readonly prefix: number }
   | { readonly kind: "link-up"; readonly peer: PeerInfo }
   | { readonly kind: "link-down"; readonly address: RingAddress }
-  | { readonly kind: "connect-failed"; readonly to: ConnectTarget; readonly reason: string }
+  | ConnectFailed
   | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
   | { readonly kind: "view"; readonly view: RingView }
   | { readonly kind: "leases"; readonly leases: readonly SavedLease[] }
