@@ -3,7 +3,7 @@ import { SeededRng, unit } from "../../src/base/rng.ts";
 import { Attempts } from "../../src/ring/attempts.ts";
 import { ContactBook } from "../../src/ring/contact-book.ts";
 import { Expiring } from "../../src/ring/expiring.ts";
-import { HandshakeGate } from "../../src/ring/handshake-gate.ts";
+import { DHT_REQUEST_RATE, HANDSHAKE_RATE, LinkGate } from "../../src/ring/link-gate.ts";
 import { clockwiseFrom, sidesOf } from "../../src/ring/near-set.ts";
 import { estimateSize, gapOf } from "../../src/ring/size-estimate.ts";
 import { evenAddresses, VirtualNet } from "./virtual-net.ts";
@@ -109,9 +109,9 @@ describe("attempts", () => {
   });
 });
 
-describe("handshake gate", () => {
+describe("gate of a link", () => {
   it("admits a burst, then ten a second, per link", () => {
-    const gate = new HandshakeGate();
+    const gate = new LinkGate(HANDSHAKE_RATE);
     const admitted = (now: number, link: number): number =>
       Array.from({ length: 100 }, () => gate.admit(now, link)).filter(Boolean).length;
     expect(admitted(0, 1)).toBe(64);
@@ -120,7 +120,7 @@ describe("handshake gate", () => {
   });
 
   it("is not emptied by random draws of time", () => {
-    const gate = new HandshakeGate();
+    const gate = new LinkGate(HANDSHAKE_RATE);
     const rng = new SeededRng(2);
     let now = 0;
     let refused = 0;
@@ -129,5 +129,12 @@ describe("handshake gate", () => {
       if (!gate.admit(now, 1)) refused++;
     }
     expect(refused).toBe(0);
+  });
+
+  it("lets a site's records through, and no flood of questions", () => {
+    const gate = new LinkGate(DHT_REQUEST_RATE);
+    let admitted = 0;
+    for (let i = 0; i < 10_000; i++) if (gate.admit(i / 10, 1)) admitted++;
+    expect(admitted).toBe(2_000 + 499);
   });
 });
