@@ -433,7 +433,7 @@ export class Links
       case "relay-message":
         return this.#relays.receive(now, { link: link.id, address: link.address }, out.message);
       case "want-relay":
-        return this.#relays.open(now, link.address, link.relayHints);
+        return this.#relays.open(now, link.address, link.relayHints, link.paths.deadRelays);
       case "relay-lossy":
         this.#relays.avoid(now, out.via, link.address);
         return this.#event(convictionOf(this.#links, link, out));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { addressFromBytes } from "../../src/base/ring-address.ts";
 import { SeededRng, unit } from "../../src/base/rng.ts";
 import { Attempts } from "../../src/ring/attempts.ts";
 import { ContactBook } from "../../src/ring/contact-book.ts";
@@ -106,6 +107,28 @@ describe("attempts", () => {
       attempts.pursue(at, 1n, at);
       expect(attempts.deadline()).toBeGreaterThan(at);
     }
+  });
+});
+
+describe("contact book under attack", () => {
+  it("keeps room at every distance, however many made-up members crowd around", () => {
+    const rng = new SeededRng(11);
+    const self = addressFromBytes(rng.bytes(20));
+    const book = new ContactBook(self);
+    // whoever makes keys until they fall near one member: a thousandth of the ring, ten thousand times
+    const crowd = new Set<bigint>();
+    for (let i = 0; i < 10_000; i++) {
+      const near = self ^ (addressFromBytes(rng.bytes(20)) >> 10n);
+      crowd.add(near);
+      book.note(near, "crowd", []);
+    }
+    const honest = Array.from({ length: 200 }, () => addressFromBytes(rng.bytes(20)));
+    for (const address of honest) book.note(address, "honest", []);
+    const kept = book.addresses();
+    const far = kept.filter((address) => !crowd.has(address));
+    // the buckets of the other 1,023 thousandths are theirs alone
+    expect(far.length).toBeGreaterThanOrEqual(35);
+    expect(kept.length).toBeLessThanOrEqual(256);
   });
 });
 
