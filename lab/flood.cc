@@ -1,6 +1,6 @@
 // flood IF FILE PPS COUNT: sends the Ethernet frames of FILE, over and over in their order, until
-// COUNT of them went out, at PPS frames a second. Only for namespaces of a lab: it asks nobody before
-// it sends. FILE is repeated (length u16 little endian, frame). Prints one line when done:
+// COUNT of them went out, at PPS frames a second. Only for namespaces of a lab: it asks nobody
+// before it sends. FILE is repeated (length u16 little endian, frame). Prints one line when done:
 // `sent N in MS ms`, where N is what the interface took.
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
