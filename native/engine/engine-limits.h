@@ -108,8 +108,8 @@ inline constexpr size_t mailboxCommands = 524'288;
 /// leaves room for established sessions.
 inline constexpr size_t strangerUpcalls = 1'024;
 /// Share of that which first messages without a cookie may take: those that show a cookie, answers
-/// and STUN get through a flood of them.
-inline constexpr size_t unprovenUpcalls = 256;
+/// and STUN get through a flood of them, and sessions wait for at most so many between two drains.
+inline constexpr size_t unprovenUpcalls = 64;
 /// First messages without a cookie that the core gets to see: each costs it about 0.1 ms, so a
 /// flood takes a fifth of a core; of 5,000 a second an honest one gets its cookie at the third try.
 inline constexpr uint64_t unprovenPerSecond = 2'000;

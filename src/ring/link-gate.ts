@@ -15,7 +15,7 @@ const HANDSHAKES_PER_SECOND = 10;
 const HANDSHAKE_BURST = 64;
 /** At 0.3 ms each one member takes a seventh of a core. */
 const DHT_REQUESTS_PER_SECOND = 500;
-/** A site of hundreds of machines that starts behind one link writes two records for each. */
+/** Three sites with 250 machines each that start within a second stay below. */
 const DHT_REQUEST_BURST = 2_000;
 
 export const HANDSHAKE_RATE: GateRate = {

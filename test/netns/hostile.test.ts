@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Agent } from "../../lab/agent.ts";
+import { Flood } from "../../lab/flood.ts";
 import type { Site } from "../../lab/lab.ts";
 import { eventually } from "../../lab/shell.ts";
 import { BROADCAST_MAC, linkLocalOf } from "../../src/base/net.ts";
@@ -29,10 +30,11 @@ import {
 const TITLE = "strangers get silence, members speak for themselves only";
 /** UDP payload of a full Ethernet frame over IPv4. */
 const DATAGRAM_MAX = 1_472;
+const RECORDED = 10_000;
 /** Of each forged kind: a counter that moves by accident would not move by this much. */
 const COPIES = 20;
 
-describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
+describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark", "ethtool", "g++"), () => {
   let cluster: Cluster;
   let stranger: Site;
   /** From b to a while b joined: handshakes, and what came before a had the keys for it. */
@@ -130,6 +132,33 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     figure(`${sealed.length * 6} captured datagrams: replayed ${replayed}, bad-tag ${forged}`);
     await expectSilenceAndLife();
   });
+
+  it("10,000 recorded packets, from the right source and from another: none arrives, nothing moves", async () => {
+    const [a, b] = [cluster.agent("a"), cluster.agent("b")];
+    // what the engine sends in one segmented burst must be recorded as the datagrams it becomes
+    await b.site.run(["ethtool", "-K", "eth0", "gso", "off", "tx", "off"]);
+    const link = await Capture.start(a.site, "eth0", `udp and src host ${b.site.ip}`);
+    await b.site.run(["ping", "-q", "-f", "-c", `${RECORDED}`, "-s", "400", await cluster.ip("a")]);
+    const recorded = (await link.datagrams("udp"))
+      .map(({ payload }) => payload)
+      .filter((payload) => isOneDatagram(payload) && typeOf(payload) === DATAGRAM_TYPES.data);
+    await link.end();
+    expect(recorded.length).toBeGreaterThanOrEqual(RECORDED);
+    const [before, peers] = [await dropsOf("a", "replayed"), await peersOf("a")];
+    const arriving = await Capture.start(a.site, TAP, "icmp[icmptype] == icmp-echo");
+    const rate = { perSecond: 5_000, seconds: recorded.length / 5_000 };
+    for (const source of [b.site.ip, stranger.ip]) {
+      const flood = await Flood.start(stranger, await framesFrom(source, recorded), rate);
+      await flood.end();
+    }
+    const counted = async () => (await dropsOf("a", "replayed")) - before >= 2 * recorded.length;
+    await eventually("each is counted as a replay", counted, 10_000, 200);
+    figure(`${2 * recorded.length} replays: ${(await dropsOf("a", "replayed")) - before} counted`);
+    expect(await arriving.read("icmp", ["ip.src"])).toEqual([]);
+    await arriving.end();
+    expect(await peersOf("a")).toEqual(peers);
+    await expectSilenceAndLife();
+  }, 60_000);
 
   it("a whole join replayed by a stranger: fewer bytes than he sent, no session, no path", async () => {
     // A genuine first handshake message is answered whoever carries it, and a datagram that a could
@@ -240,10 +269,13 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
 
   /** As if from `source`, which is the stranger's own address or a member's. */
   async function sendFromStranger(source: string, payloads: readonly string[]): Promise<void> {
+    await sendFrames(stranger, "eth0", await framesFrom(source, payloads));
+  }
+
+  async function framesFrom(source: string, payloads: readonly string[]): Promise<Uint8Array[]> {
     const target = cluster.agent("a").site;
     const macs = { from: await macOf(stranger), to: await macOf(target) };
-    const frames = payloads.map((payload) => underlayFrame(macs, source, target.ip, payload));
-    await sendFrames(stranger, "eth0", frames);
+    return payloads.map((payload) => underlayFrame(macs, source, target.ip, payload));
   }
 
   async function dropsOf(name: string, reason: string): Promise<number> {
