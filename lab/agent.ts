@@ -23,6 +23,8 @@ export interface AgentOptions {
   /** Given to node itself, e.g. `["--import", "/path/to/preload.mjs"]`. */
   readonly nodeFlags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** The command line of another build; default this one's. */
+  readonly cli?: string;
 }
 
 /** One line of the agent's log. */
@@ -37,11 +39,14 @@ export class Agent {
   readonly clusterFile: string;
   readonly #options: AgentOptions;
   #running: Running | undefined;
+  /** What the next start runs. */
+  cli: string;
 
   constructor(site: Site, clusterFile: string, options: AgentOptions = {}) {
     this.site = site;
     this.clusterFile = clusterFile;
     this.#options = options;
+    this.cli = options.cli ?? CLI;
   }
 
   get name(): string {
@@ -64,12 +69,12 @@ export class Agent {
   start(): void {
     const { nodeFlags = [], flags = [], env = {} } = this.#options;
     const up = ["up", "--foreground", ...flags, ...this.#common()];
-    this.#running = this.site.start([process.execPath, ...nodeFlags, CLI, ...up], { env });
+    this.#running = this.site.start([process.execPath, ...nodeFlags, this.cli, ...up], { env });
   }
 
   /** Runs the command line at this site, as a person would. */
   weft(...args: readonly string[]): Promise<Finished> {
-    return this.site.finish([process.execPath, CLI, ...args, ...this.#common()]);
+    return this.site.finish([process.execPath, this.cli, ...args, ...this.#common()]);
   }
 
   /** Asks over the control socket, which costs no process. @throws WeftError */

@@ -1,13 +1,7 @@
 /** Makes a cable of the lab long: what it carries arrives later, in both directions. */
-import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
+import { buildProgram } from "./cc-program.ts";
 import type { Lab, Site } from "./lab.ts";
 import { eventually, run } from "./shell.ts";
-
-const ROOT = new URL(import.meta.url.includes("/dist/") ? "../../" : "../", import.meta.url);
-const SOURCE = fileURLToPath(new URL("lab/path-delay.cc", ROOT));
-const PROGRAM = fileURLToPath(new URL("build/lab/path-delay", ROOT));
 
 /** The end of a cable to the internet: `eth0` of a site, or `wan` of a NAT box. */
 export interface CableEnd {
@@ -17,7 +11,7 @@ export interface CableEnd {
 
 /** @param delayMs in each direction */
 export async function addDelay(lab: Lab, end: CableEnd, delayMs: number): Promise<void> {
-  await buildProgram();
+  const program = await buildProgram("path-delay");
   const { machine, device } = end;
   const { port } = machine;
   const [near, far] = [`n${port}`, `f${port}`];
@@ -35,17 +29,8 @@ export async function addDelay(lab: Lab, end: CableEnd, delayMs: number): Promis
   // Only what leaves as whole packets with whole checksums can be copied by hand.
   await machine.run(["ethtool", "-K", device, ...OFFLOADS_OFF]);
   await lab.middle.run(["ethtool", "-K", port, ...OFFLOADS_OFF]);
-  const running = lab.middle.start([PROGRAM, near, far, `${delayMs}`]);
+  const running = lab.middle.start([program, near, far, `${delayMs}`]);
   await eventually("path-delay runs", async () => running.output.includes("ready"), 5_000, 10);
 }
 
 const OFFLOADS_OFF = ["tx", "off", "gso", "off", "tso", "off", "gro", "off"];
-
-/** By a rename: several programs may want it at once. */
-async function buildProgram(): Promise<void> {
-  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs > statSync(SOURCE).mtimeMs) return;
-  mkdirSync(dirname(PROGRAM), { recursive: true });
-  const fresh = `${PROGRAM}.${process.pid}`;
-  await run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-pthread", "-o", fresh, SOURCE]);
-  renameSync(fresh, PROGRAM);
-}

@@ -154,4 +154,5 @@ install_judges
 say "compiling TypeScript"
 node node_modules/typescript/bin/tsc -b || fail "TypeScript found errors, see above"
 sh scripts/build-native.sh
+[ "$mode" != test ] || sh scripts/previous-release.sh
 say "ready"

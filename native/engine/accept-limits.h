@@ -7,27 +7,10 @@
 
 #include "address.h"
 #include "engine-limits.h"
+#include "event-rate.h"
 #include "keyed-hash.h"
 
 namespace weft {
-
-/// So many a second, with one second of burst.
-class EventRate {
- public:
-  explicit EventRate(uint64_t perSecond = 1) : perSecond_(perSecond) {}
-  /// False when there were too many of late.
-  bool take(uint64_t nowMs) {
-    const uint64_t free = nowMs > 1'000 ? nowMs - 1'000 : 0;
-    if (usedUntilMs_ < free) usedUntilMs_ = free;
-    if (usedUntilMs_ > nowMs) return false;
-    usedUntilMs_ += 1'000 / perSecond_;
-    return true;
-  }
-
- private:
-  uint64_t perSecond_;
-  uint64_t usedUntilMs_ = 0;  // on a time line of one slot each event
-};
 
 /// An IPv4 address, or the /64 that one IPv6 host commands.
 inline uint64_t sourceKey(const Endpoint& from) {

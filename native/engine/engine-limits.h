@@ -124,6 +124,12 @@ inline constexpr size_t mailboxCommands = 524'288;
 /// Share of the upcall ring that datagrams of no session may take: a replayed handshake in a flood
 /// leaves room for established sessions.
 inline constexpr size_t strangerUpcalls = 1'024;
+/// Share of that which first messages without a cookie may take: those that show a cookie, answers
+/// and STUN get through a flood of them, and sessions wait for at most so many between two drains.
+inline constexpr size_t unprovenUpcalls = 64;
+/// First messages without a cookie that the core gets to see: each costs it about 0.1 ms, so a
+/// flood takes a fifth of a core; of 5,000 a second an honest one gets its cookie at the third try.
+inline constexpr uint64_t unprovenPerSecond = 2'000;
 /// After a TAP error that does not go away (interface deleted) it is tried again this much later.
 inline constexpr uint64_t tapRetryMs = 100;
 /// Sockets and streams that one turn of the RX thread serves before the fixed ones get theirs.

@@ -14,19 +14,13 @@ namespace {
 /// Held frames may live this much past their time.
 constexpr uint64_t expiryStepMs = 250;
 
-bool isStun(Bytes datagram) {
-  return datagram.size() >= wire::stunHeaderBytes &&
-         loadBe16(&datagram[2]) + wire::stunHeaderBytes == datagram.size() &&
-         loadBe32(&datagram[4]) == wire::stunCookie;
-}
-
 }  // namespace
 
 RxThread::RxThread(const Parts& parts, const Admission& admission, bool segmentation)
     : sockets_(parts.sockets),
       upcalls_(parts.upcalls),
       extra_(parts.sockets, parts.tx, parts.upcalls, counters_),
-      admission_(admission),
+      strangers_(admission),
       tapWriter_(parts.tap, counters_),
       relays_(extra_.table(), segmentation, false, upcalls_, counters_),
       readable_(parts.sockets.size(), 0) {}
@@ -159,21 +153,11 @@ void RxThread::onDatagram(const Arrival& arrival, std::span<uint8_t> datagram) {
   onStranger(arrival, datagram);
 }
 
-/// Nothing of these is authenticated yet but by mac1: one hash, then the ring or silence.
 void RxThread::onStranger(const Arrival& arrival, Bytes datagram) {
-  const uint8_t type = datagram[0];
-  if (type <= wire::stunLast) {
-    if (!isStun(datagram)) return counters_.drop(DropReason::badField);
-  } else if (type >= wire::handshakeFirst && type <= wire::handshakeLast) {
-    if (datagram.size() <= 2 * wire::macBytes) return counters_.drop(DropReason::truncated);
-    const size_t mac1At = datagram.size() - 2 * wire::macBytes;
-    if (!sameMac(blake2bMac(admission_.mac1Key, datagram.first(mac1At)), &datagram[mac1At])) {
-      return counters_.drop(DropReason::badMac1);
-    }
-  } else if (type != wire::bencodeFirst || !admission_.bencode) {
-    return counters_.drop(DropReason::unknownType);
-  }
-  push(DatagramUpcall{arrival.socket, arrival.from, {datagram.begin(), datagram.end()}});
+  const StrangerGate::Verdict verdict = strangers_.judge(nowMs_, datagram);
+  if (verdict.reason != DropReason::none) return counters_.drop(verdict.reason);
+  push(DatagramUpcall{arrival.socket, arrival.from, {datagram.begin(), datagram.end()},
+                      verdict.unproven});
 }
 
 /// The shim is not authenticated: the label counts only from an address of the session that it was

@@ -7,7 +7,6 @@
 #include <span>
 #include <vector>
 
-#include "blake2b.h"
 #include "counters.h"
 #include "data-thread.h"
 #include "forward-table.h"
@@ -16,6 +15,7 @@
 #include "rx-sessions.h"
 #include "rx-sockets.h"
 #include "send-batch.h"
+#include "stranger-gate.h"
 #include "tap-writer.h"
 #include "udp-receiver.h"
 #include "upcall-ring.h"
@@ -29,11 +29,6 @@ class RxThread {
     Tap* tap;  // nullptr without one
     UpcallRing& upcalls;
     Mailbox& tx;
-  };
-  /// Which datagrams of no session come up, besides STUN.
-  struct Admission {
-    Mac1Key mac1Key;
-    bool bencode;
   };
   RxThread(const Parts& parts, const Admission& admission, bool segmentation);
 
@@ -98,7 +93,7 @@ class RxThread {
   std::span<const UdpSocket> sockets_;
   UpcallRing& upcalls_;
   RxSockets extra_;
-  Admission admission_;
+  StrangerGate strangers_;
   RxSessions sessions_;
   ForwardTable local_;  // only entries that lead to our TAP
   LabelTable labels_;

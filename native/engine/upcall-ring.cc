@@ -29,7 +29,10 @@ bool UpcallRing::push(Upcall&& upcall) {
   {
     const std::lock_guard lock(mutex_);
     if (!fits(upcall, bytes)) return false;
-    if (std::holds_alternative<DatagramUpcall>(upcall)) strangers_++;
+    if (const auto* datagram = std::get_if<DatagramUpcall>(&upcall)) {
+      strangers_++;
+      if (datagram->unproven) unproven_++;
+    }
     upcalls_.push_back(std::move(upcall));
     bytes_ += bytes;
     ring = !std::exchange(rung_, true);
@@ -51,6 +54,7 @@ void UpcallRing::drain(std::vector<Upcall>& into) {
     taken.swap(upcalls_);
     bytes_ = 0;
     strangers_ = 0;
+    unproven_ = 0;
     rung_ = false;
   }
   into.insert(into.end(), std::make_move_iterator(taken.begin()),
@@ -59,7 +63,10 @@ void UpcallRing::drain(std::vector<Upcall>& into) {
 
 bool UpcallRing::fits(const Upcall& upcall, size_t bytes) const {
   if (upcalls_.size() >= limits::upcalls || bytes_ + bytes > limits::upcallBytes) return false;
-  return !std::holds_alternative<DatagramUpcall>(upcall) || strangers_ < limits::strangerUpcalls;
+  const auto* datagram = std::get_if<DatagramUpcall>(&upcall);
+  if (datagram == nullptr) return true;
+  return strangers_ < limits::strangerUpcalls &&
+         (!datagram->unproven || unproven_ < limits::unprovenUpcalls);
 }
 
 }  // namespace weft

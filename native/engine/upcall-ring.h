@@ -32,6 +32,7 @@ class UpcallRing {
   std::vector<Upcall> upcalls_;
   size_t bytes_ = 0;
   size_t strangers_ = 0;  // datagrams of no session among them
+  size_t unproven_ = 0;   // and of these, first messages without a cookie
   bool rung_ = false;
 };
 

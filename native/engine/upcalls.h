@@ -18,6 +18,8 @@ struct DatagramUpcall {
   SocketIndex socket = 0;
   Endpoint from;
   std::vector<uint8_t> bytes;
+  /// A handshake's first message without a cookie: whoever sent it may be anywhere.
+  bool unproven = false;
 };
 struct ControlUpcall {
   SessionId session = 0;

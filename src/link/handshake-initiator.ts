@@ -43,10 +43,18 @@ export interface ConnectRequest {
   readonly isRenewal: boolean;
 }
 
+export interface FailedConnect {
+  readonly kind: "failed";
+  readonly request: ConnectRequest;
+  readonly reason: string;
+  /** The other's major version, when it refused ours. */
+  readonly major?: number;
+}
+
 export type InitiatorOutput =
   | { readonly kind: "send"; readonly channel: Channel; readonly bytes: Uint8Array }
   | { readonly kind: "done"; readonly request: ConnectRequest; readonly result: HandshakeResult }
-  | { readonly kind: "failed"; readonly request: ConnectRequest; readonly reason: string }
+  | FailedConnect
   /** No sign that the peer has message 3: it may not hold the keys that we use. */
   | { readonly kind: "unconfirmed"; readonly peer: RingAddress };
 
@@ -246,7 +254,9 @@ export class HandshakeInitiator {
     if (attempt === undefined || attempt.confirming !== undefined) {
       return this.#drops.count("unknown-receiver");
     }
-    this.#end(attempt, `version ${refused.value.major}`);
+    const { major } = refused.value;
+    this.#attempts.delete(attempt.index);
+    this.#out.push({ kind: "failed", request: attempt.request, reason: "other version", major });
   }
 
   timeout(now: Millis): void {

@@ -8,7 +8,7 @@
 import { toHex } from "../base/bytes.ts";
 import type { ReceiverIndex } from "../base/engine.ts";
 import { Outbox } from "../base/machine.ts";
-import { type Endpoint, sameEndpoint } from "../base/net.ts";
+import { type Endpoint, ipToBytes, isIpv6, sameEndpoint } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import { CookieJar } from "../crypto/cookie-jar.ts";
@@ -28,6 +28,10 @@ import type { Channel, HandshakeResult, HandshakeSelf } from "./handshake-self.t
 import { RateWindow } from "./rate-window.ts";
 
 export const MAX_HALF_OPEN = 1_024;
+/** Past this many one address has no more than its share: one that shows cookies keeps nobody out. */
+const CROWDED_HALF_OPEN = MAX_HALF_OPEN / 2;
+/** Members behind one NAT that come at once. */
+const HALF_OPEN_OF_SOURCE = 64;
 /** As long as an initiator asks. */
 export const HALF_OPEN_MS = 5_000;
 /** New handshakes by datagram in one second above which a cookie is asked for. */
@@ -148,6 +152,7 @@ export class HandshakeResponder {
   ): void {
     this.timeout(now);
     if (this.#halfOpen.size >= MAX_HALF_OPEN) return this.#drops.count("table-full");
+    if (this.#isOverShare(channel)) return this.#drops.count("rate-limited");
     const noise = this.#self.noise(false, this.#self.options.rng.bytes(32));
     if (noise.read(asked.noise) === undefined) return this.#drops.count("bad-handshake");
     const index = this.#self.drawIndex();
@@ -169,6 +174,16 @@ export class HandshakeResponder {
     this.#halfOpen.set(index, entry);
     this.#byKey.set(asked.key, entry);
     this.#answer(channel, entry);
+  }
+
+  #isOverShare(channel: Channel): boolean {
+    if (channel.kind !== "socket" || this.#halfOpen.size < CROWDED_HALF_OPEN) return false;
+    const source = hostOf(channel.endpoint);
+    let held = 0;
+    for (const { answered } of this.#halfOpen.values()) {
+      if (answered[0] !== undefined && hostOf(answered[0]) === source) held++;
+    }
+    return held >= HALF_OPEN_OF_SOURCE;
   }
 
   #answer(channel: Channel, entry: HalfOpen): void {
@@ -217,6 +232,11 @@ export class HandshakeResponder {
     const body = emitVersionRefused({ receiver, major: MAJOR_VERSION });
     this.#out.push({ kind: "send", channel, bytes: this.#self.withMacs(body) });
   }
+}
+
+/** An IPv4 address, or the /64 that one IPv6 host commands. */
+function hostOf({ ip }: Endpoint): string {
+  return isIpv6(ip) ? toHex(ipToBytes(ip).subarray(0, 8)) : ip;
 }
 
 function noteAnswered(answered: Endpoint[], endpoint: Endpoint): void {

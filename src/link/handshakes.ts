@@ -6,7 +6,12 @@ import type { Millis } from "../base/time.ts";
 import { parseHandshake1 } from "../wire/handshake.ts";
 import { DATAGRAM_TYPES } from "../wire/message-type.ts";
 import type { DropCounters } from "./drop-counters.ts";
-import { type ConnectRequest, type FreshLinks, HandshakeInitiator } from "./handshake-initiator.ts";
+import {
+  type ConnectRequest,
+  type FailedConnect,
+  type FreshLinks,
+  HandshakeInitiator,
+} from "./handshake-initiator.ts";
 import { HandshakeResponder } from "./handshake-responder.ts";
 import type { Channel, HandshakeResult, HandshakeSelf } from "./handshake-self.ts";
 
@@ -21,7 +26,7 @@ export type HandshakesOutput =
       /** Undefined when the peer asked. */
       readonly request: ConnectRequest | undefined;
     }
-  | { readonly kind: "failed"; readonly request: ConnectRequest; readonly reason: string }
+  | FailedConnect
   | { readonly kind: "unconfirmed"; readonly peer: RingAddress };
 
 export interface HandshakesOptions {

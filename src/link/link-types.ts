@@ -126,6 +126,14 @@ export type LinksInput =
   /** The authority shut somebody out: links with them end at once, without a word. */
   | { readonly kind: "revoked" };
 
+export interface ConnectFailed {
+  readonly kind: "connect-failed";
+  readonly to: ConnectTarget;
+  readonly reason: string;
+  /** The other's major version, when it refused ours. */
+  readonly major?: number;
+}
+
 export type LinksOutput =
   | { readonly kind: "engine"; readonly command: EngineCommand }
   | { readonly kind: "event"; readonly event: CoreEvent }
@@ -171,7 +179,7 @@ export type LinksOutput =
     }
   /** To be routed exactly to `to` as payload 0x22. */
   | { readonly kind: "route-handshake"; readonly to: RingAddress; readonly bytes: Uint8Array }
-  | { readonly kind: "connect-failed"; readonly to: ConnectTarget; readonly reason: string }
+  | ConnectFailed
   /** How a peer sees us, when that is news. */
   | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
   /** How a peer sees us, each time it says so. */

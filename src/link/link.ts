@@ -570,6 +570,7 @@ export class Link {
   }
 
   #unanswered(now: Millis, since: Millis): void {
+    if (this.paths.deadRelays.length > 0) this.#relayWish.relayLost(now);
     // The peer is heard but does not hear us on this path.
     if (this.#lastHeardAt > since) return this.#breakPath(now);
     if (now - this.#saidSilentAt < SILENT_AGAIN_MS) return;

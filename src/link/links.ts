@@ -449,7 +449,7 @@ export class Links
       case "done":
         return this.#complete(now, out.result, out.request);
       case "failed":
-        if (!out.request.isRenewal) this.#fail(out.request, out.reason);
+        if (!out.request.isRenewal) this.#fail(out.request, out.reason, out.major);
         return;
       case "unconfirmed": {
         const link = this.#links.useAddress(out.peer);
@@ -475,7 +475,7 @@ export class Links
         }
         return this.#relays.receive(now, { link: link.id, address: link.address }, out.message);
       case "want-relay":
-        return this.#relays.open(now, link.address, link.relayHints);
+        return this.#relays.open(now, link.address, link.relayHints, link.paths.deadRelays);
       case "relay-lossy":
         this.#relays.avoid(now, out.via, link.address);
         return this.#event(convictionOf(this.#links, link, out));
@@ -572,8 +572,9 @@ export class Links
     }
   }
 
-  #fail({ to }: ConnectRequest, reason: string): void {
-    this.#out.push({ kind: "connect-failed", to, reason });
+  #fail({ to }: ConnectRequest, reason: string, major?: number): void {
+    const foreign = major === undefined ? {} : { major };
+    this.#out.push({ kind: "connect-failed", to, reason, ...foreign });
   }
 
   #engine(command: EngineCommand): void {

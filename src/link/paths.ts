@@ -135,9 +135,16 @@ export class Paths {
     return this.#candidates.firstTold;
   }
 
+  /** The relay by which nothing comes through any more: a fresh circuit by it may. */
+  get deadRelays(): readonly RingAddress[] {
+    const via = this.#deadRelay?.via;
+    return via === undefined ? [] : [via];
+  }
+
   /** Paths through relays that do not lose too much. */
   get goodRelays(): number {
-    return this.#table.relayed().filter(({ loss }) => !loss.isLossy).length;
+    const dead = this.#deadRelay;
+    return this.#table.relayed().filter((path) => !path.loss.isLossy && path !== dead).length;
   }
 
   candidateReports(): CandidateReport[] {
@@ -428,6 +435,12 @@ export class Paths {
     }
     if (path.schedule.misses > 1) return this.#choose(now);
     for (const other of this.#table.all()) if (other.isGood) other.schedule.hurry(now);
+  }
+
+  /** Given up, and active only for want of another. */
+  get #deadRelay(): Path | undefined {
+    const path = this.#active;
+    return path?.to.kind === "relay" && !path.isGood ? path : undefined;
   }
 
   #noteLoss(path: Path): void {

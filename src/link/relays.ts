@@ -143,15 +143,21 @@ export class Relays {
 
   /**
    * We want a way to `target`: one search at a time, and no second circuit through a member that
-   * carries one already.
+   * carries one already, unless that one is `dead`: each of its relays believes in it, and one is wrong.
    */
-  open(now: Millis, target: RingAddress, hints: readonly RingAddress[]): void {
+  open(
+    now: Millis,
+    target: RingAddress,
+    hints: readonly RingAddress[],
+    dead: readonly RingAddress[] = [],
+  ): void {
     const { self } = this.#options;
     const own = [...this.#circuits].filter(
       (circuit) => circuit.inward === undefined && circuit.target === target,
     );
     if (own.some(({ isOpen }) => !isOpen) || own.length >= MAX_OWN_CIRCUITS) return;
-    const used = this.endsOf(target).map(({ viaAddress }) => viaAddress);
+    const ends = this.endsOf(target).map(({ viaAddress }) => viaAddress);
+    const used = ends.filter((via) => !dead.includes(via));
     const circuit = this.#create({
       origin: self,
       target,

@@ -19,6 +19,7 @@ import { Bootstrap } from "./bootstrap.ts";
 import { certificateHealth } from "./certificate-health.ts";
 import { NodeCommands } from "./commands.ts";
 import type { NodeConfig, NodeInput, NodeOutput, SavedPeer } from "./config.ts";
+import { ForeignVersions } from "./foreign-versions.ts";
 import { isIssueDatagram, isIssuePayload } from "./issuing.ts";
 import { claimedIn, drainIssuing, issuersOf } from "./issuing-ties.ts";
 import { buildParts, type Parts, type Tools } from "./parts.ts";
@@ -57,6 +58,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   #leases: readonly SavedLease[];
   #peers: readonly SavedPeer[];
   #unanswered = false;
+  readonly #foreign = new ForeignVersions();
   #onlineAt: Millis = 0;
   readonly #clock = new SteadyClock();
   readonly #autoMtu: AutoMtu | undefined;
@@ -243,6 +245,7 @@ export class Node implements Machine<NodeInput, NodeOutput> {
       case "link-down":
         return this.#linksChanged(now);
       case "connect-failed":
+        if (news.major !== undefined) this.#foreign.refused(now, news.to, news.major);
         if (news.reason === "self" && news.to.kind === "endpoint") {
           this.#bootstrap.markSelf(news.to.endpoint);
           this.#tellAsked(now);
@@ -399,8 +402,8 @@ export class Node implements Machine<NodeInput, NodeOutput> {
   }
 
   #health(now: Millis): string[] {
-    const lines: string[] = [];
-    if (this.#unanswered) {
+    const lines = this.#foreign.health(now);
+    if (this.#unanswered && lines.length === 0) {
       lines.push(
         "no bootstrap endpoint answers: check that it runs, that UDP reaches it, and that both files hold the same secret",
       );

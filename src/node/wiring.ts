@@ -14,8 +14,8 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { DhtOutput, DhtResult } from "../dht/dht.ts";
 import type { LeasesOutput, SavedLease } from "../lease/leases.ts";
-import { REOPENED } from "../link/link-types.ts";
-import type { ConnectTarget, LinkId, LinksOutput, PeerInfo } from "../link/links.ts";
+import { type ConnectFailed, REOPENED } from "../link/link-types.ts";
+import type { LinkId, LinksOutput, PeerInfo } from "../link/links.ts";
 import type { StreamOutput } from "../link/stream-fallback.ts";
 import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { RingOutput, RingView } from "../ring/ring.ts";
@@ -35,7 +35,7 @@ export type News =
   | { readonly kind: "interface"; readonly ip: Ip; readonly prefix: number }
   | { readonly kind: "link-up"; readonly peer: PeerInfo }
   | { readonly kind: "link-down"; readonly address: RingAddress }
-  | { readonly kind: "connect-failed"; readonly to: ConnectTarget; readonly reason: string }
+  | ConnectFailed
   | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
   | { readonly kind: "view"; readonly view: RingView }
   | { readonly kind: "leases"; readonly leases: readonly SavedLease[] }

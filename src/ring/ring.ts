@@ -36,9 +36,9 @@ import { Convictions } from "./convict.ts";
 import { Drops } from "./drops.ts";
 import { Expiring } from "./expiring.ts";
 import { Forwarder, HOP_LIMIT } from "./forward.ts";
-import { HandshakeGate } from "./handshake-gate.ts";
 import { IdleLinks } from "./idle.ts";
 import { Join } from "./join.ts";
+import { DHT_REQUEST_RATE, HANDSHAKE_RATE, LinkGate } from "./link-gate.ts";
 import { isUsable, LinkTable, type RingLink } from "./link-table.ts";
 import { Lists } from "./lists.ts";
 import { nearOf } from "./near-set.ts";
@@ -79,7 +79,11 @@ export class Ring implements Machine<RingInput, RingOutput> {
   readonly #links = new LinkTable();
   readonly #drops = new Drops();
   readonly #agents = new Agents();
-  readonly #gate = new HandshakeGate();
+  /** By payload type: what each link may bring us of it. */
+  readonly #gates: ReadonlyMap<number, LinkGate> = new Map([
+    [PAYLOAD_TYPES.handshake, new LinkGate(HANDSHAKE_RATE)],
+    [PAYLOAD_TYPES["dht-request"], new LinkGate(DHT_REQUEST_RATE)],
+  ]);
   readonly #attempts = new Attempts();
   readonly #quarantine = new Expiring<true>(QUARANTINED_MAX);
   readonly #contacts: ContactBook;
@@ -221,7 +225,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
   #linkDown(now: Millis, id: LinkId, reason: string): void {
     const link = this.#links.remove(id);
     this.#convictions.dropped(id);
-    this.#gate.dropped(id);
+    for (const gate of this.#gates.values()) gate.dropped(id);
     if (link === undefined) return;
     if (reason.startsWith(GOODBYE)) this.#doubt(now, link.address);
     this.#lost(now, link);
@@ -254,7 +258,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
 
   #convict(now: Millis, link: RingLink): void {
     this.#links.remove(link.link);
-    this.#gate.dropped(link.link);
+    for (const gate of this.#gates.values()) gate.dropped(link.link);
     this.#doubt(now, link.address);
     this.#outbox.push({ kind: "close", link: link.link, reason: "convicted" });
     this.#event({
@@ -369,8 +373,9 @@ export class Ring implements Machine<RingInput, RingOutput> {
       case PAYLOAD_TYPES["find-answer"]:
         return this.#take(parseListAnswer(payload), (one) => this.#shortcuts.answered(now, one));
     }
-    const handshake = payloadType === PAYLOAD_TYPES.handshake && from !== undefined;
-    if (handshake && !this.#gate.admit(now, from)) return this.#drops.count("rate-limited");
+    const gate = this.#gates.get(payloadType);
+    const isAdmitted = from === undefined || gate === undefined || gate.admit(now, from);
+    if (!isAdmitted) return this.#drops.count("rate-limited");
     const hops = HOP_LIMIT - envelope.hopLimit;
     this.#outbox.push({ kind: "deliver", source, payloadType, payload, hops: Math.max(0, hops) });
   }

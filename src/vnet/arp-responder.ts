@@ -57,7 +57,7 @@ export class ArpResponder {
     const arp = parseArp(frame.payload);
     if (!arp.ok) return this.#context.drop(arp.reason);
     const { operation, senderMac, senderIp, targetIp } = arp.value;
-    if (operation !== ARP_REQUEST || senderIp === targetIp) return;
+    if (operation !== ARP_REQUEST || senderIp === targetIp) return this.#announced(senderIp);
     const asker: Asker = { mac: senderMac, ip: senderIp, tags: frame.tags };
     const { serverIp, serverMac, range } = this.#context.options;
     if (targetIp === serverIp) return this.#reply(asker, targetIp, serverMac);
@@ -72,6 +72,12 @@ export class ArpResponder {
     const askers = this.#pending.get(question.ip);
     this.#pending.delete(question.ip);
     for (const asker of askers ?? []) this.#answer(now, question.ip, asker, answer);
+  }
+
+  /** Told to everybody: nobody over there needs it, and an address of another member is a lie. */
+  #announced(ip: Ip): void {
+    const isForeign = subnetContains(this.#context.options.range, ip) && !this.#host.ownsIp(ip);
+    if (isForeign) this.#context.drop("arp-sender");
   }
 
   #lookUp(now: Millis, ip: Ip, asker: Asker): void {

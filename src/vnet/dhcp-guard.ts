@@ -5,9 +5,10 @@
  *      start ── DISCOVER, twice ──> nobody within LISTEN_MS ──> serves, and asks again each PROBE_MS
  *                                   another server ──> yields
  *      later: an OFFER, ACK or NAK of another server, a client that chose one ──> yields
+ *      yielded, and no other server heard for GONE_MS, asked each PROBE_MS ──> serves
  *
- * Yielded, it offers nothing until the agent starts anew or the file says otherwise. Machines that
- * have an address of ours go on renewing it.
+ * Yielded, it offers nothing. Machines that have an address of ours go on renewing it. Anybody on the
+ * LAN can forge an OFFER: that it comes to an end by itself keeps one of them from lasting for ever.
  */
 import { BROADCAST_MAC, type Ip, type Mac } from "../base/net.ts";
 import { type Millis, TimerTable } from "../base/time.ts";
@@ -36,6 +37,8 @@ const LISTEN_MS = 3_500;
 const SECOND_PROBE_MS = 1_500;
 /** A server that came later is noticed within this, and at once when it answers by broadcast. */
 const PROBE_MS = 60_000;
+/** Five probes without an answer are no accident, and a server that restarts is back long before. */
+const GONE_MS = 300_000;
 /** Machines that ask during the first seconds; they ask again. */
 const WAITING_MAX = 256;
 const NOBODY: Ip = "0.0.0.0";
@@ -51,7 +54,7 @@ export class DhcpGuard {
   readonly #context: VnetContext;
   readonly #host: Host;
   readonly #server: DhcpServer;
-  readonly #timers = new TimerTable<"start" | "probe" | "listened">();
+  readonly #timers = new TimerTable<"start" | "probe" | "listened" | "gone">();
   /** The newest request of each client while we listen. */
   readonly #waiting = new Map<string, DhcpRequest>();
   #isListening: boolean;
@@ -71,7 +74,7 @@ export class DhcpGuard {
     if (message.chaddr === PROBE_MAC) return this.#context.drop("dhcp-over-overlay");
     const chosen = ipOption(message, DHCP_OPTIONS.serverIdentifier);
     const isOurs = chosen === undefined || chosen === this.#context.options.serverIp;
-    if (message.type === "request" && !isOurs) this.#heard(chosen, undefined);
+    if (message.type === "request" && !isOurs) this.#heard(now, chosen, undefined);
     if (!this.#mayPass(request)) return this.#context.drop("dhcp-over-overlay");
     if (!this.#isListening || !isNewcomer(request)) return this.#server.request(now, request);
     if (this.#waiting.size >= WAITING_MAX) return this.#context.drop("table-full");
@@ -79,20 +82,20 @@ export class DhcpGuard {
   }
 
   /** A message of a DHCP server, seen on the TAP. */
-  reply(frame: EthernetFrame, payload: Uint8Array): void {
+  reply(now: Millis, frame: EthernetFrame, payload: Uint8Array): void {
     const message = parseDhcp(payload);
     if (!message.ok || message.value.op !== "reply") return;
     const server = ipOption(message.value, DHCP_OPTIONS.serverIdentifier);
-    if (server !== undefined) this.#heard(server, frame.source);
+    if (server !== undefined) this.#heard(now, server, frame.source);
   }
 
   /** The head of a frame to the client in whose name we ask: only a server sends it any. */
-  answered(frame: EthernetFrame): void {
+  answered(now: Millis, frame: EthernetFrame): void {
     const packet = frame.type === TYPE_IPV4 ? parseIpv4(frame.payload) : undefined;
     if (packet?.ok !== true || packet.value.protocol !== PROTOCOL_UDP) return;
     const { source, payload } = packet.value;
     const port = ((payload[0] ?? 0) << 8) | (payload[1] ?? 0);
-    if (port === DHCP_SERVER_PORT) this.#heard(source, frame.source);
+    if (port === DHCP_SERVER_PORT) this.#heard(now, source, frame.source);
   }
 
   /** What a person has to decide; empty when all is well. */
@@ -118,6 +121,9 @@ export class DhcpGuard {
         case "listened":
           this.#serveWaiting(now);
           break;
+        case "gone":
+          this.#serveAgain();
+          break;
       }
     }
   }
@@ -141,13 +147,15 @@ export class DhcpGuard {
     return isHeld || message.options.has(DHCP_OPTIONS.serverIdentifier);
   }
 
-  #heard(server: Ip, mac: Mac | undefined): void {
-    const isOwn = server === this.#context.options.serverIp;
-    if (!this.#asks || isOwn || this.#other !== undefined) return;
+  #heard(now: Millis, server: Ip, mac: Mac | undefined): void {
+    if (!this.#asks || server === this.#context.options.serverIp) return;
+    this.#timers.set("gone", now + GONE_MS);
+    if (this.#other !== undefined) return;
     this.#other = { ip: server, mac };
     this.#isListening = false;
     this.#waiting.clear();
-    for (const timer of ["start", "probe", "listened"] as const) this.#timers.clear(timer);
+    for (const timer of ["start", "listened"] as const) this.#timers.clear(timer);
+    this.#timers.setEarlier("probe", now + PROBE_MS);
     this.#context.event({
       what: "foreign-dhcp",
       condition: `${this.#otherText()} answers on the bridged LAN`,
@@ -156,6 +164,18 @@ export class DhcpGuard {
       coolDownMs: 0,
       fields: { server, ...(mac === undefined ? {} : { mac }) },
     });
+  }
+
+  #serveAgain(): void {
+    this.#context.event({
+      what: "foreign-dhcp-gone",
+      condition: `${this.#otherText()} was not heard for ${GONE_MS / 60_000} minutes`,
+      action: "addresses are offered on the bridged LAN again",
+      effect: "",
+      coolDownMs: 0,
+      fields: this.#other === undefined ? {} : { server: this.#other.ip },
+    });
+    this.#other = undefined;
   }
 
   #otherText(): string {

@@ -75,7 +75,7 @@ export class Inside {
     const isServer = mac === this.#context.options.serverMac;
     if (!isServer && mac !== PROBE_MAC) return this.#parts.forwarding.miss(now, mac, head);
     const frame = parseEthernet(head);
-    if (frame.ok && !isServer) this.#parts.dhcp.answered(frame.value);
+    if (frame.ok && !isServer) this.#parts.dhcp.answered(now, frame.value);
     // Kernels refresh a neighbour by unicast: the DHCP server is in no forwarding table.
     else if (frame.ok && frame.value.type === TYPE_ARP) this.#parts.arp.frame(now, frame.value);
     this.#context.engine({ op: "forward-remove", mac });
@@ -102,7 +102,7 @@ export class Inside {
       return this.#dhcp(now, frame, udp.value.payload);
     }
     if (sourcePort === DHCP_SERVER_PORT || destinationPort === DHCP_CLIENT_PORT) {
-      this.#parts.dhcp.reply(frame, udp.value.payload);
+      this.#parts.dhcp.reply(now, frame, udp.value.payload);
       return this.#context.drop("dhcp-over-overlay");
     }
     this.#flood(now, bytes, frame);

@@ -6,7 +6,7 @@
  */
 export const MAJOR_VERSION = 1;
 /** Changes with additions that older members ignore. */
-export const MINOR_VERSION = 0;
+export const MINOR_VERSION = 1;
 
 /** First byte of a UDP datagram. 0-3 is STUN; RFC 7983 leaves 192-255 free. */
 export const DATAGRAM_TYPES = {

@@ -10,6 +10,7 @@ import { filterContract } from "./contract-filter.ts";
 import { keysContract } from "./contract-keys.ts";
 import { pathSizeContract } from "./contract-path-size.ts";
 import { relayContract } from "./contract-relay.ts";
+import { replayContract } from "./contract-replay.ts";
 import { sealedContract } from "./contract-sealed.ts";
 import { socketContract } from "./contract-sockets.ts";
 import { streamContract } from "./contract-streams.ts";
@@ -23,6 +24,7 @@ export function engineContract(name: string, makeLab: () => Lab): void {
     describe("frames from the TAP", () => tapContract(lab));
     describe("keys", () => keysContract(lab));
     describe("sealed datagrams", () => sealedContract(lab));
+    describe("replays and forgeries", () => replayContract(lab));
     describe("datagrams of no session, paths, control", () => datagramContract(lab));
     describe("sizes of paths", () => pathSizeContract(lab));
     describe("relay", () => relayContract(lab));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
 import { appendMacs } from "../../src/crypto/mac.ts";
+import { emitVersionRefused } from "../../src/wire/cookie.ts";
 import { emitHandshake1 } from "../../src/wire/handshake.ts";
 import { DATAGRAM_TYPES } from "../../src/wire/message-type.ts";
 import { suite } from "../support/suite.ts";
@@ -159,6 +160,30 @@ describe("a handshake by datagram", () => {
     expect(world.datagrams - before).toBe(6);
     expect(a.of("connect-failed")).toHaveLength(1);
     expect(b.outputs).toEqual([]);
+  });
+
+  it("is told by a peer of another major version which one that is", () => {
+    const world = new World();
+    const [a, b] = [world.add("a"), world.add("b")];
+    const refuse = (message1: Uint8Array) => {
+      const receiver = new DataView(message1.buffer, message1.byteOffset).getUint32(4, true);
+      return appendMacs(suite, keys.mac1Key, emitVersionRefused({ receiver, major: 2 }));
+    };
+    world.allows = (_from, to, bytes) => {
+      if (to.ip !== b.endpoint.ip) return true;
+      world.after(1, () => a.receive(0, b.endpoint, refuse(bytes)));
+      return false;
+    };
+    a.connect(b.endpoint);
+    world.run(100);
+    expect(a.of("connect-failed")).toEqual([
+      {
+        kind: "connect-failed",
+        to: { kind: "endpoint", endpoint: b.endpoint },
+        reason: "other version",
+        major: 2,
+      },
+    ]);
   });
 
   it("refuses another major version, to holders of the network key only", () => {

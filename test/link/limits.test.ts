@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../../src/base/net.ts";
 import { SeededRng } from "../../src/base/rng.ts";
 import { deriveClusterKeys, handshakePrologue } from "../../src/crypto/cluster-keys.ts";
+import { openCookieReply } from "../../src/crypto/cookie-jar.ts";
 import { identityFromSeed } from "../../src/crypto/identity.ts";
-import { appendMacs } from "../../src/crypto/mac.ts";
+import { appendMacs, mac1Of } from "../../src/crypto/mac.ts";
 import { Membership } from "../../src/crypto/membership.ts";
 import { NoiseHandshake } from "../../src/crypto/noise.ts";
 import { DropCounters } from "../../src/link/drop-counters.ts";
@@ -15,6 +16,7 @@ import {
   MAX_HALF_OPEN,
 } from "../../src/link/handshake-responder.ts";
 import { HandshakeSelf } from "../../src/link/handshake-self.ts";
+import { parseCookieReply } from "../../src/wire/cookie.ts";
 import { emitHandshake1 } from "../../src/wire/handshake.ts";
 import { suite } from "../support/suite.ts";
 import { DEFAULT_NETWORK, World } from "./world.ts";
@@ -56,6 +58,9 @@ function responder(): { responder: HandshakeResponder; drops: DropCounters } {
   return { responder: new HandshakeResponder(self, drops), drops };
 }
 
+/** Each costs three hashes here. */
+const COOKIED = process.env["WEFT_ATTACK"] === "full" ? 100_000 : 20_000;
+
 const from = (i: number): Endpoint => ({ ip: `198.51.${i >> 8}.${i & 255}`, port: 1_000 });
 
 describe("half-open handshakes", () => {
@@ -76,6 +81,36 @@ describe("half-open handshakes", () => {
     table.timeout(now);
     expect(table.halfOpenCount).toBe(0);
     expect(table.deadline()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("of 20,000 with cookies (WEFT_ATTACK=full: 100,000) stay within their table, and one address leaves room for others", () => {
+    const { responder: table, drops } = responder();
+    const jar = new Map<string, Uint8Array>();
+    const body = message1(1).subarray(0, -32);
+    /** As message1, with a sender index of its own: a handshake of its own to the table. */
+    const ask = (sender: number, endpoint: Endpoint): void => {
+      const cookie = jar.get(endpoint.ip);
+      const own = body.slice();
+      new DataView(own.buffer).setUint32(4, sender, true);
+      const bytes = appendMacs(suite, keys.mac1Key, own, cookie);
+      table.receive1(0, { kind: "socket", socket: 0, endpoint }, bytes);
+      for (let out = table.poll(); out !== undefined; out = table.poll()) {
+        const reply = out.kind === "send" ? parseCookieReply(out.bytes) : undefined;
+        if (reply?.ok !== true) continue;
+        const opened = openCookieReply(suite, keys.mac1Key, reply.value, mac1Of(bytes));
+        if (opened !== undefined) jar.set(endpoint.ip, opened);
+      }
+    };
+    for (let sender = 1; sender <= COOKIED; sender++) ask(sender, from(1));
+    expect(table.halfOpenCount).toBe(MAX_HALF_OPEN / 2);
+    for (let i = 2; i <= 300; i++) {
+      for (let n = 0; n < 4; n++) ask(COOKIED + 4 * i + n, from(i));
+    }
+    expect(table.halfOpenCount).toBe(MAX_HALF_OPEN);
+    expect(drops.snapshot()["rate-limited"]).toBeGreaterThan(COOKIED - MAX_HALF_OPEN);
+    expect(drops.snapshot()["table-full"]).toBeGreaterThan(0);
+    table.timeout(HALF_OPEN_MS);
+    expect(table.halfOpenCount).toBe(0);
   });
 
   it("over the ring are limited per source and in all, and the table is bounded", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { EngineCommand } from "../../src/base/engine.ts";
 import { SeededRng } from "../../src/base/rng.ts";
 import { DropCounters } from "../../src/link/drop-counters.ts";
 import {
@@ -9,7 +10,7 @@ import {
   type RelaysOutput,
 } from "../../src/link/relays.ts";
 import type { LinkMessage } from "../../src/wire/link-messages.ts";
-import { World } from "./world.ts";
+import { type TestNode, World } from "./world.ts";
 
 const SELF = 100n;
 const TOP = 0x8000_0000;
@@ -204,4 +205,50 @@ describe("the search for a relay", () => {
     world.run(2_000);
     expect(a.of("sent")).toMatchObject([{ token: 1, ok: true }]);
   });
+});
+
+describe("a circuit of which one relay lost half", () => {
+  it.each(["towards the asker", "towards the other"])(
+    "%s: the pair talks again within 15 s",
+    (side) => {
+      for (let seed = 1; seed <= 5; seed++) {
+        const world = new World({ seed });
+        const [a, r, b] = [world.add("a"), world.add("r"), world.add("b")];
+        const routes: Extract<EngineCommand, { op: "label" }>[] = [];
+        const apply = r.engine.apply.bind(r.engine);
+        r.engine.apply = (commands) => {
+          for (const command of commands) if (command.op === "label") routes.push(command);
+          apply(commands);
+        };
+        const direct = [a.endpoint.ip, b.endpoint.ip];
+        world.allows = (from, to) => !(direct.includes(from.ip) && direct.includes(to.ip));
+        for (const node of [a, b]) node.connect(r.endpoint);
+        world.run(1_000);
+        a.connect(b);
+        world.run(10_000);
+        expect(a.linkTo(b)?.path).toEqual({ kind: "relay", via: r.address });
+        const from = side === "towards the asker" ? b : a;
+        const ingress = r.linkTo(from)?.peer.link;
+        const lost = routes.filter((route) => route.ingress === ingress);
+        expect(lost.length).toBeGreaterThan(0);
+        apply(lost.map(({ label }) => ({ op: "label-remove", ingress: ingress ?? 0, label })));
+        const talked = (node: TestNode, to: TestNode) => {
+          node.say(to, Uint8Array.of(1), 0xbeef);
+          return world.run(5_000, () =>
+            node.of("sent").some(({ token, ok }) => token === 0xbeef && ok),
+          );
+        };
+        for (let waited = 0; waited < 10_000; waited += 100) {
+          world.run(100);
+          // others reach the peer: that is what the ring finds out when a link is silent
+          for (const node of [a, b]) {
+            const silent = node.of("silent").at(-1);
+            if (silent !== undefined) node.input({ kind: "path-broken", link: silent.link });
+          }
+        }
+        expect(talked(a, b), `seed ${seed}`).toBe(true);
+        expect(talked(b, a), `seed ${seed}`).toBe(true);
+      }
+    },
+  );
 });

@@ -2,19 +2,27 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Agent } from "../../lab/agent.ts";
+import { Flood } from "../../lab/flood.ts";
 import type { Site } from "../../lab/lab.ts";
 import { eventually } from "../../lab/shell.ts";
-import { BROADCAST_MAC } from "../../src/base/net.ts";
+import { BROADCAST_MAC, linkLocalOf } from "../../src/base/net.ts";
 import { DATAGRAM_TYPES } from "../../src/wire/message-type.ts";
 import { describeWhere } from "../support/requires.ts";
+import { macOf } from "./attackers.ts";
 import { Capture, type Datagram } from "./capture.ts";
 import { Cluster, figure, kernelNeeds, reaches, TAP, writeClusterFile } from "./cluster.ts";
 import {
+  ALL_NODES_MAC,
+  advertisementFrame,
   arpFrame,
+  arpReplyFrame,
+  bridgeFrame,
   FORGED_PORT,
   ipv4Frame,
   ipv6Frame,
+  offerFrame,
   type Party,
+  routerFrame,
   sendFrames,
   underlayFrame,
 } from "./frames.ts";
@@ -22,10 +30,11 @@ import {
 const TITLE = "strangers get silence, members speak for themselves only";
 /** UDP payload of a full Ethernet frame over IPv4. */
 const DATAGRAM_MAX = 1_472;
+const RECORDED = 10_000;
 /** Of each forged kind: a counter that moves by accident would not move by this much. */
 const COPIES = 20;
 
-describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
+describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark", "ethtool", "g++"), () => {
   let cluster: Cluster;
   let stranger: Site;
   /** From b to a while b joined: handshakes, and what came before a had the keys for it. */
@@ -124,6 +133,33 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     await expectSilenceAndLife();
   });
 
+  it("10,000 recorded packets, from the right source and from another: none arrives, nothing moves", async () => {
+    const [a, b] = [cluster.agent("a"), cluster.agent("b")];
+    // what the engine sends in one segmented burst must be recorded as the datagrams it becomes
+    await b.site.run(["ethtool", "-K", "eth0", "gso", "off", "tx", "off"]);
+    const link = await Capture.start(a.site, "eth0", `udp and src host ${b.site.ip}`);
+    await b.site.run(["ping", "-q", "-f", "-c", `${RECORDED}`, "-s", "400", await cluster.ip("a")]);
+    const recorded = (await link.datagrams("udp"))
+      .map(({ payload }) => payload)
+      .filter((payload) => isOneDatagram(payload) && typeOf(payload) === DATAGRAM_TYPES.data);
+    await link.end();
+    expect(recorded.length).toBeGreaterThanOrEqual(RECORDED);
+    const [before, peers] = [await dropsOf("a", "replayed"), await peersOf("a")];
+    const arriving = await Capture.start(a.site, TAP, "icmp[icmptype] == icmp-echo");
+    const rate = { perSecond: 5_000, seconds: recorded.length / 5_000 };
+    for (const source of [b.site.ip, stranger.ip]) {
+      const flood = await Flood.start(stranger, await framesFrom(source, recorded), rate);
+      await flood.end();
+    }
+    const counted = async () => (await dropsOf("a", "replayed")) - before >= 2 * recorded.length;
+    await eventually("each is counted as a replay", counted, 10_000, 200);
+    figure(`${2 * recorded.length} replays: ${(await dropsOf("a", "replayed")) - before} counted`);
+    expect(await arriving.read("icmp", ["ip.src"])).toEqual([]);
+    await arriving.end();
+    expect(await peersOf("a")).toEqual(peers);
+    await expectSilenceAndLife();
+  }, 60_000);
+
   it("a whole join replayed by a stranger: fewer bytes than he sent, no session, no path", async () => {
     // A genuine first handshake message is answered whoever carries it, and a datagram that a could
     // not read when it came is news when it comes again: the sender's address is asked for a proof.
@@ -139,19 +175,28 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     await expectLife();
   });
 
-  it("a member with another's MAC, IPv4, IPv6 or ARP sender: nothing arrives, each is counted", async () => {
+  it("a member with another's MAC, IPv4, IPv6, ARP or ND claim, as router or DHCP server: nothing arrives, each is counted", async () => {
     const [a, b, c] = [await party("a"), await party("b"), await party("c")];
     const arriving = await Capture.start(
       cluster.agent("a").site,
       TAP,
       `ether src ${b.mac} or ether src ${c.mac}`,
     );
+    const refused = () =>
+      arriving.read(
+        `arp.src.proto_ipv4 == ${c.ip} || icmpv6.nd.na.target_address == ${linkLocalOf(c.mac)} || icmpv6.type == 134 || dhcp`,
+        ["eth.src"],
+      );
     const kinds: readonly (readonly [string, Uint8Array])[] = [
       ["source-mac", ipv4Frame(c, a)],
       ["source-ip", ipv4Frame({ mac: b.mac, ip: c.ip }, a)],
       ["source-ip", ipv6Frame(b.mac, c.mac, a.mac)],
       ["arp-sender", arpFrame(b.mac, { mac: b.mac, ip: c.ip }, a)],
       ["arp-sender", arpFrame(b.mac, { mac: c.mac, ip: c.ip }, a)],
+      ["arp-sender", arpReplyFrame(b.mac, c.ip, a)],
+      ["nd-target", advertisementFrame(b.mac, c.mac, a.mac)],
+      ["router-advertisement", routerFrame(b.mac, a.mac)],
+      ["dhcp-over-overlay", offerFrame(b, a)],
     ];
     for (const [reason, frame] of kinds) {
       const before = await dropsOf("a", reason);
@@ -168,18 +213,24 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
     const honest = () => arriving.read(`udp.port == ${FORGED_PORT}`, ["ip.src", "eth.src"]);
     await eventually("the honest frame arrives", async () => (await honest()).length > 0, 10_000);
     expect(await honest()).toEqual([[b.ip, b.mac]]);
-    expect(await arriving.read(`arp.src.proto_ipv4 == ${c.ip}`, ["eth.src"])).toEqual([]);
+    expect(await refused()).toEqual([]);
     await expectLife();
   }, 60_000);
 
   it("the same in frames to everybody: nothing arrives, each is counted", async () => {
     const [b, c] = [await party("b"), await party("c")];
     const { site } = cluster.agent("a");
-    const arriving = await Capture.start(site, TAP, `udp port ${FORGED_PORT}`);
+    const unwelcome = `stp or udp port 67 or icmp6[0] == 134 or icmp6[0] == 136`;
+    const arriving = await Capture.start(site, TAP, `udp port ${FORGED_PORT} or ${unwelcome}`);
     const everybody = { mac: BROADCAST_MAC, ip: "10.86.255.255" };
     const kinds: readonly (readonly [string, Uint8Array])[] = [
       ["source-mac", ipv4Frame(c, everybody)],
       ["source-ip", ipv4Frame({ mac: b.mac, ip: c.ip }, everybody)],
+      ["arp-sender", arpReplyFrame(b.mac, c.ip, everybody)],
+      ["nd-target", advertisementFrame(b.mac, c.mac, ALL_NODES_MAC)],
+      ["router-advertisement", routerFrame(b.mac, ALL_NODES_MAC)],
+      ["dhcp-over-overlay", offerFrame(b, everybody)],
+      ["link-control", bridgeFrame(b.mac)],
     ];
     for (const [reason, frame] of kinds) {
       const before = await everywhere(reason);
@@ -192,7 +243,7 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
       await eventually(`${COPIES} frames are counted as ${reason}`, counted, 10_000, 100);
     }
     await sendFrames(cluster.agent("b").site, TAP, [ipv4Frame(b, everybody)]);
-    const seen = () => arriving.read("udp", ["ip.src", "eth.src"]);
+    const seen = () => arriving.read("frame", ["ip.src", "eth.src"]);
     await eventually("the honest frame arrives", async () => (await seen()).length > 0, 10_000);
     expect(await seen()).toEqual([[b.ip, b.mac]]);
   }, 60_000);
@@ -218,10 +269,13 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark"), () => {
 
   /** As if from `source`, which is the stranger's own address or a member's. */
   async function sendFromStranger(source: string, payloads: readonly string[]): Promise<void> {
+    await sendFrames(stranger, "eth0", await framesFrom(source, payloads));
+  }
+
+  async function framesFrom(source: string, payloads: readonly string[]): Promise<Uint8Array[]> {
     const target = cluster.agent("a").site;
     const macs = { from: await macOf(stranger), to: await macOf(target) };
-    const frames = payloads.map((payload) => underlayFrame(macs, source, target.ip, payload));
-    await sendFrames(stranger, "eth0", frames);
+    return payloads.map((payload) => underlayFrame(macs, source, target.ip, payload));
   }
 
   async function dropsOf(name: string, reason: string): Promise<number> {
@@ -263,11 +317,4 @@ function flipByte(payload: string, at: number): string {
   const index = at < 0 ? bytes.length + at : at;
   bytes[index] = (bytes[index] ?? 0) ^ 0x01;
   return bytes.toString("hex");
-}
-
-async function macOf(site: Site): Promise<string> {
-  const [link] = JSON.parse(await site.run(["ip", "-j", "link", "show", "dev", "eth0"])) as [
-    { readonly address: string },
-  ];
-  return link.address;
 }

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { addressFromBytes } from "../../src/base/ring-address.ts";
 import { SeededRng, unit } from "../../src/base/rng.ts";
 import { Attempts } from "../../src/ring/attempts.ts";
 import { ContactBook } from "../../src/ring/contact-book.ts";
 import { Expiring } from "../../src/ring/expiring.ts";
-import { HandshakeGate } from "../../src/ring/handshake-gate.ts";
+import { DHT_REQUEST_RATE, HANDSHAKE_RATE, LinkGate } from "../../src/ring/link-gate.ts";
 import { clockwiseFrom, sidesOf } from "../../src/ring/near-set.ts";
 import { estimateSize, gapOf } from "../../src/ring/size-estimate.ts";
 import { evenAddresses, VirtualNet } from "./virtual-net.ts";
@@ -109,9 +110,31 @@ describe("attempts", () => {
   });
 });
 
-describe("handshake gate", () => {
+describe("contact book under attack", () => {
+  it("keeps room at every distance, however many made-up members crowd around", () => {
+    const rng = new SeededRng(11);
+    const self = addressFromBytes(rng.bytes(20));
+    const book = new ContactBook(self);
+    // whoever makes keys until they fall near one member: a thousandth of the ring, ten thousand times
+    const crowd = new Set<bigint>();
+    for (let i = 0; i < 10_000; i++) {
+      const near = self ^ (addressFromBytes(rng.bytes(20)) >> 10n);
+      crowd.add(near);
+      book.note(near, "crowd", []);
+    }
+    const honest = Array.from({ length: 200 }, () => addressFromBytes(rng.bytes(20)));
+    for (const address of honest) book.note(address, "honest", []);
+    const kept = book.addresses();
+    const far = kept.filter((address) => !crowd.has(address));
+    // the buckets of the other 1,023 thousandths are theirs alone
+    expect(far.length).toBeGreaterThanOrEqual(35);
+    expect(kept.length).toBeLessThanOrEqual(256);
+  });
+});
+
+describe("gate of a link", () => {
   it("admits a burst, then ten a second, per link", () => {
-    const gate = new HandshakeGate();
+    const gate = new LinkGate(HANDSHAKE_RATE);
     const admitted = (now: number, link: number): number =>
       Array.from({ length: 100 }, () => gate.admit(now, link)).filter(Boolean).length;
     expect(admitted(0, 1)).toBe(64);
@@ -120,7 +143,7 @@ describe("handshake gate", () => {
   });
 
   it("is not emptied by random draws of time", () => {
-    const gate = new HandshakeGate();
+    const gate = new LinkGate(HANDSHAKE_RATE);
     const rng = new SeededRng(2);
     let now = 0;
     let refused = 0;
@@ -129,5 +152,12 @@ describe("handshake gate", () => {
       if (!gate.admit(now, 1)) refused++;
     }
     expect(refused).toBe(0);
+  });
+
+  it("lets a site's records through, and no flood of questions", () => {
+    const gate = new LinkGate(DHT_REQUEST_RATE);
+    let admitted = 0;
+    for (let i = 0; i < 10_000; i++) if (gate.admit(i / 10, 1)) admitted++;
+    expect(admitted).toBe(2_000 + 499);
   });
 });

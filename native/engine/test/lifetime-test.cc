@@ -165,6 +165,49 @@ TEST("lifetime: commands, drains and counters while traffic flows both ways") {
   CHECK_EQ(a.engine().counters().of(DropReason::badTag), 0);
 }
 
+TEST("lifetime: hosts roam under two streams, and each gets what is sealed for it") {
+  Host a, b, c;
+  CHECK(a.ok() && b.ok() && c.ok());
+  const KeyPair forB = KeyPair::make(60), forC = KeyPair::make(61);
+  openSession(a, 1, forB.forFirst(1, KeyUse::now), b.endpoint());
+  openSession(a, 2, forC.forFirst(2, KeyUse::now), c.endpoint());
+  openSession(b, 1, forB.forSecond(1, KeyUse::now), a.endpoint());
+  openSession(c, 1, forC.forSecond(1, KeyUse::now), a.endpoint());
+  a.apply({forwardTo(macB, 1), forwardTo(macC, 2)});
+  b.apply({forwardLocal(macB), filterFor(1, macA, {ipOfA})});
+  c.apply({forwardLocal(macC), filterFor(1, macA, {ipOfA})});
+  std::atomic<bool> stop{false};
+  std::thread send([&] {
+    while (!stop) {
+      a.inject(udp(macB, macA, ipOfA, ipOfB, 1, 2, Frame(200, 0xb)));
+      a.inject(udp(macC, macA, ipOfA, ipOfB, 1, 2, Frame(200, 0xc)));
+    }
+  });
+  std::atomic<uint64_t> right{0}, wrong{0};
+  const auto read = [&](Host& host, uint8_t mark) {
+    while (!stop) {
+      const auto got = host.readTap(10);
+      if (got) (got->frame.back() == mark ? right : wrong)++;
+    }
+  };
+  std::thread readB([&] { read(b, 0xb); }), readC([&] { read(c, 0xc); });
+  for (int round = 0; round < 600; round++) {
+    // each is where the other was, as when two homes swap their networks
+    const bool swapped = round % 2 == 1;
+    a.apply({directPath(1, 0, swapped ? c.endpoint() : b.endpoint()),
+             directPath(2, 0, swapped ? b.endpoint() : c.endpoint())});
+    if (round % 20 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  stop = true;
+  send.join();
+  readB.join();
+  readC.join();
+  CHECK(right > 0);
+  CHECK_EQ(wrong, 0);
+  // what came to the wrong place found no keys there: never keys of one with the address of another
+  for (Host* host : {&b, &c}) CHECK_EQ(host->engine().counters().of(DropReason::badTag), 0);
+}
+
 TEST("lifetime: strangers pass by mac1 only; STUN and garbage") {
   Host a;
   Wire wire;

@@ -11,8 +11,10 @@
 #include "mailbox.h"
 #include "path-table.h"
 #include "relay-limits.h"
+#include "stranger-gate.h"
 #include "upcall-ring.h"
 #include "waiting-frames.h"
+#include "wire.h"
 
 namespace {
 
@@ -253,6 +255,35 @@ TEST("upcall ring: bounded by number and bytes, doorbell once until the next dra
   while (ring.push(DatagramUpcall{0, {}, {1}})) pushed++;
   CHECK_EQ(pushed, limits::strangerUpcalls);
   CHECK(ring.push(RekeyDueUpcall{1}));  // room is left for sessions
+  ring.drain(out);
+  pushed = 0;
+  while (ring.push(DatagramUpcall{0, {}, {1}, true})) pushed++;
+  CHECK_EQ(pushed, limits::unprovenUpcalls);
+  CHECK(ring.push(DatagramUpcall{0, {}, {1}}));  // and for those that show a cookie
+}
+
+TEST("strangers: first messages without a cookie have a rate, those with one have none") {
+  StrangerGate gate({Mac1Key{}, false});
+  const auto genuine = [](uint8_t type, uint8_t mac2) {
+    std::vector<uint8_t> bytes(1'200, mac2);
+    std::fill(bytes.begin(), bytes.begin() + 1'168, uint8_t{7});
+    bytes[0] = type;
+    const Mac1 mac1 = blake2bMac(Mac1Key{}, Bytes(bytes).first(1'168));
+    std::copy(mac1.begin(), mac1.end(), bytes.begin() + 1'168);
+    return bytes;
+  };
+  const auto first = genuine(wire::handshakeFirst, 0);
+  size_t admitted = 0;
+  for (int i = 0; i < 10'000; i++) {
+    if (gate.judge(5'000, first).reason == DropReason::none) admitted++;
+  }
+  CHECK(admitted >= limits::unprovenPerSecond && admitted <= limits::unprovenPerSecond + 1);
+  CHECK(gate.judge(5'000, first).reason == DropReason::rateLimited);
+  for (int i = 0; i < 5'000; i++) {
+    CHECK(gate.judge(5'000, genuine(wire::handshakeFirst, 1)).reason == DropReason::none);
+    CHECK(gate.judge(5'000, genuine(wire::handshakeFirst + 1, 0)).reason == DropReason::none);
+  }
+  CHECK(gate.judge(6'000, first).reason == DropReason::none);
 }
 
 TEST("upcall ring: four producers, one consumer, nothing lost or reordered") {
