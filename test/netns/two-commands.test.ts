@@ -12,7 +12,7 @@ const RANGE = "10.86.0.0/16";
 /** What the issue promises a person; machines under load get it too. */
 const FIRST_PING_MS = 60_000;
 
-describeWhere(TITLE, kernelNeeds(), () => {
+describeWhere(TITLE, kernelNeeds("script"), () => {
   let cluster: Cluster;
   let first: Site;
   let second: Site;
@@ -32,13 +32,19 @@ describeWhere(TITLE, kernelNeeds(), () => {
 
   it("the first machine prints one line to paste", async () => {
     expect(await weft(first, ["init", "lab", "--range", RANGE])).toMatchObject({ status: 0 });
-    const up = await weft(first, ["up", "lab"]);
-    expect(up.stderr).toBe("");
-    const lines = up.stdout.split("\n").filter((row) => row.includes("weft1."));
+    const up = await onTerminal(first, "up lab");
+    const lines = up.stdout.split(/\r?\n/).filter((row) => row.includes("weft1."));
     expect(lines).toHaveLength(1);
     line = lines[0]?.trim() ?? "";
     expect(line).toMatch(/^weft join weft1\.[A-Za-z0-9_-]+$/);
     expect((await weft(first, ["invite"])).stdout.trim()).toBe(line);
+  });
+
+  it("into a file or a pipe goes how to get it, not the key", async () => {
+    const up = await weft(first, ["up", "lab"]);
+    expect(up).toMatchObject({ status: 0, stderr: "" });
+    expect(up.stdout).not.toContain("weft1.");
+    expect(up.stdout).toContain("The line for other machines: weft invite");
   });
 
   it("pasted on the second, a ping answers within a minute", async () => {
@@ -75,11 +81,20 @@ describeWhere(TITLE, kernelNeeds(), () => {
 
 /** Each site has its own /etc, /var/lib and /run by variables, as three machines would. */
 function weft(site: Site, words: readonly string[], input = ""): Promise<Finished> {
-  const env = {
+  return site.finish([process.execPath, CLI, ...words], { env: envOf(site), input });
+}
+
+/** As somebody in front of a screen has it: `script` makes a terminal. */
+function onTerminal(site: Site, words: string): Promise<Finished> {
+  const command = `${process.execPath} ${CLI} ${words}`;
+  return site.finish(["script", "-qec", command, "/dev/null"], { env: envOf(site) });
+}
+
+function envOf(site: Site) {
+  return {
     WEFT_CONFIG_DIR: join(site.folder, "etc"),
     WEFT_STATE_DIR: join(site.folder, "state"),
     WEFT_RUN_DIR: join(site.folder, "run"),
     WEFT_NODE: site.name,
   };
-  return site.finish([process.execPath, CLI, ...words], { env, input });
 }

@@ -123,7 +123,10 @@ function finish(context: CommandContext, status: AgentStatus, afterwards: string
   return EXIT.ok;
 }
 
-/** Only while nobody else is there: it is the key of the network, not news of every start. */
+/**
+ * Only while nobody else is there, and only on a terminal: it is the key of the network, neither news
+ * of every start nor for a log.
+ */
 function invitationText(
   context: CommandContext,
   selection: Selection,
@@ -131,6 +134,7 @@ function invitationText(
   status: AgentStatus,
 ): string {
   if (status.peers.length > 0) return "";
+  if (!context.terminal.outIsTty) return "\nThe line for other machines: weft invite\n";
   const sources = configSources(context.terminal, context.args, selection);
   const invitation = invitationOrWhy(() => inviteTo(config, sources, status));
   if (typeof invitation === "string") return `\nNo line for other machines: ${invitation}\n`;
