@@ -20,12 +20,22 @@ const STAGES = [
   { name: "check", run: () => command("check", [bin("biome"), "check", "."]) },
   { name: "unit", run: () => vitest("unit", "vitest.config.ts") },
   { name: "sim", run: () => vitest("sim", "vitest.sim.config.ts") },
-  {
-    name: "engine",
-    run: () => harness("engine", ["make", "-s", "-j2", "-C", "native/engine", "test"]),
-  },
+  { name: "engine", run: engine },
   { name: "kernel", run: () => vitest("kernel", "vitest.kernel.config.ts") },
 ];
+
+/** Runs of each fuzz target: its seeds and a few seconds of what they lead to. */
+const SMOKE_RUNS = "10000";
+
+/** The engine's tests plainly and under sanitizers, then a smoke of each fuzz target. */
+async function engine() {
+  const node = process.execPath;
+  await harness("engine", ["make", "-s", "-j2", "-C", "native/engine", "test"]);
+  await harness("engine under ASan and UBSan", [node, "scripts/sanitize.mjs", "asan"]);
+  await harness("engine under TSan", [node, "scripts/sanitize.mjs", "tsan"]);
+  const smoke = ["--smoke", "--seed", "1", "--runs", SMOKE_RUNS];
+  await harness("fuzz targets", [node, "scripts/fuzz.mjs", ...smoke]);
+}
 
 function bin(name) {
   return join(ROOT, "node_modules", ".bin", name);
@@ -72,7 +82,7 @@ async function vitest(name, config) {
 /** A test program of ours that ends in `N passed, N failed` lines. */
 async function harness(name, argv) {
   const { status, output } = await play(argv);
-  noteReasons(output);
+  count({ skipped: noteReasons(output) });
   let seen = 0;
   for (const match of output.matchAll(/(\d+) passed, (\d+) failed/g)) {
     seen++;
@@ -84,8 +94,11 @@ async function harness(name, argv) {
   }
 }
 
+/** @returns how many there are */
 function noteReasons(output) {
-  for (const match of output.matchAll(/skipped: (.+)/g)) reasons.push(match[1]);
+  const found = [...output.matchAll(/skipped: (.+)/g)].map((match) => match[1]);
+  reasons.push(...found);
+  return found.length;
 }
 
 function count({ passed = 0, failed = 0, skipped = 0 }) {

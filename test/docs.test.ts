@@ -80,6 +80,25 @@ function resolveFrom(
   }
 }
 
+describe("SECURITY.md", () => {
+  it("names only tests that there are, and every promise has some", () => {
+    const rows = rowsUnder("SECURITY.md", "Promises");
+    expect(rows.length).toBeGreaterThan(0);
+    const wrong = rows.flatMap(([number, , tests = ""]) => {
+      const paths = [...tests.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? "");
+      const missing = paths.filter((path) => !existsSync(`${ROOT}/${path}`));
+      return paths.length === 0 ? [`${number}: no test`] : missing;
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("can be found from the README, and its links lead somewhere", () => {
+    expect(read("README.md")).toContain("(SECURITY.md)");
+    const links = [...read("SECURITY.md").matchAll(/\]\(([^)#:]+)\)/g)];
+    expect(links.filter(([, path]) => !existsSync(`${ROOT}/${path}`))).toEqual([]);
+  });
+});
+
 describe("docs/ERRORS.md", () => {
   it("has one row for every drop reason and no other", () => {
     const rows = rowsUnder("docs/ERRORS.md", "Drop reasons").map((row) =>

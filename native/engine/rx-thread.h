@@ -40,6 +40,9 @@ class RxThread {
   static bool handles(const Command& command);
 
  private:
+  /// fuzz/targets/rx-datagram.cc: enters behind the socket, without a thread.
+  friend struct RxDoor;
+
   /// How a datagram came in.
   struct Arrival {
     SocketIndex socket = 0;

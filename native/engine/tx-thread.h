@@ -38,6 +38,9 @@ class TxThread {
   static bool handles(const Command& command);
 
  private:
+  /// fuzz/targets/tap-frame.cc: enters behind the TAP, without a thread.
+  friend struct TxDoor;
+
   void run();
   void sleep();
   void readMail();

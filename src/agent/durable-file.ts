@@ -1,8 +1,10 @@
 /** Files that are whole or not there: temporary name, fsync, rename, fsync of the folder. */
 import {
   closeSync,
+  existsSync,
   fchmodSync,
   fsyncSync,
+  linkSync,
   openSync,
   readFileSync,
   renameSync,
@@ -16,8 +18,24 @@ import { systemCodeOf } from "./errors.ts";
 /** One writer at a time (the agent holds its lock), so one temporary name is enough. */
 const TEMPORARY = ".new";
 
+/** File systems without hard links (vfat, some network shares). */
+const NO_LINKS: readonly unknown[] = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK"];
+
 export function writeDurable(path: string, text: string, mode: number): void {
   const temporary = `${path}${TEMPORARY}`;
+  writeTemporary(temporary, text, mode);
+  settle(temporary, path, renameSync);
+}
+
+/** The same where nothing stands yet: another file is never replaced (EEXIST). */
+export function writeDurableNew(path: string, text: string, mode: number): void {
+  // Several may try at once, unlike the agent.
+  const temporary = `${path}.${process.pid}${TEMPORARY}`;
+  writeTemporary(temporary, text, mode);
+  settle(temporary, path, linkOnce);
+}
+
+function writeTemporary(temporary: string, text: string, mode: number): void {
   // Made anew each time: what a crash left there, or a link that somebody put there, is not followed.
   rmSync(temporary, { force: true });
   const handle = openSync(temporary, "wx", mode);
@@ -26,16 +44,33 @@ export function writeDurable(path: string, text: string, mode: number): void {
     // Not writeSync: on a full disk that may write a part and say nothing.
     writeFileSync(handle, text);
     fsyncSync(handle);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   } finally {
     closeSync(handle);
   }
+}
+
+function settle(temporary: string, path: string, move: (from: string, to: string) => void): void {
   try {
-    renameSync(temporary, path);
+    move(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
   }
   syncFolder(dirname(path));
+}
+
+/** A link, unlike a rename, refuses a name that is taken. */
+function linkOnce(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    if (!NO_LINKS.includes(systemCodeOf(error)) || existsSync(path)) throw error;
+    return renameSync(temporary, path);
+  }
+  rmSync(temporary);
 }
 
 /** A rename is durable only when its folder is. */

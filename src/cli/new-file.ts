@@ -1,32 +1,19 @@
 /** A cluster file that was not there before: `weft init` and `weft join` write it, nobody overwrites it. */
-import {
-  closeSync,
-  existsSync,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { writeDurableNew } from "../agent/durable-file.ts";
 import { messageOf, systemCodeOf, WeftError } from "../agent/errors.ts";
 
-/** Mode 0600. Never over an existing file: its key may be the only copy. @throws WeftError */
+/**
+ * Mode 0600, whole or not there. Never over an existing file: its key may be the only copy.
+ *
+ * @throws WeftError config-exists | state-unwritable
+ */
 export function writeNewFile(file: string, text: string): void {
   if (existsSync(file)) throw exists(file);
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
-    const handle = openSync(file, "wx", 0o600);
-    try {
-      fchmodSync(handle, 0o600);
-      writeFileSync(handle, text);
-    } catch (error) {
-      // Half a file would stand in the way of the next try.
-      rmSync(file, { force: true });
-      throw error;
-    } finally {
-      closeSync(handle);
-    }
+    writeDurableNew(file, text, 0o600);
   } catch (error) {
     if (systemCodeOf(error) === "EEXIST") throw exists(file);
     throw new WeftError(

@@ -20,7 +20,12 @@ export interface Terminal {
   readonly interrupted: AbortSignal;
 }
 
+/** Values that are secrets: neither programs that we start nor a diagnostic report get them. */
+const SECRET_VARIABLES = ["WEFT_SECRET", "WEFT_PROXY"] as const;
+
 export function processTerminal(): Terminal {
+  const env = { ...process.env };
+  for (const name of SECRET_VARIABLES) delete process.env[name];
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => interrupt.abort(signal));
@@ -35,7 +40,7 @@ export function processTerminal(): Terminal {
     outIsTty: process.stdout.isTTY === true,
     errIsTty: process.stderr.isTTY === true,
     columns: process.stdout.columns ?? 80,
-    env: process.env,
+    env,
     uid: process.getuid?.() ?? 0,
     hostname: hostname(),
     cwd: process.cwd(),

@@ -1,6 +1,7 @@
 /** The addon comes and goes: Workers, every state of an engine, wrong arguments, busy ports. */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it } from "vitest";
@@ -66,6 +67,26 @@ describe("Workers", () => {
     await Promise.all(
       Array.from({ length: 4 }, (_, i) => runWorker(i % 2 === 0 ? "close" : "terminate")),
     );
+  });
+});
+
+describe("engines that come and go", () => {
+  /** An engine keeps more than half a megabyte of buffers: hundreds that leak would show. */
+  const ROUNDS = 300;
+  const MAX_GROWTH_BYTES = 48 * 2 ** 20;
+
+  it("leave no descriptor, no thread and no memory", { timeout: 120_000 }, () => {
+    const held = () => ["fd", "task"].map((name) => readdirSync(`/proc/self/${name}`).length);
+    for (let round = 0; round < 20; round++) open().close();
+    const [before, bytes] = [held(), process.memoryUsage.rss()];
+    for (let round = 0; round < ROUNDS; round++) {
+      const engine = open();
+      engine.apply([{ op: "session-open", session: 1 }]);
+      engine.close();
+    }
+    opened.length = 0;
+    expect(held()).toEqual(before);
+    expect(process.memoryUsage.rss() - bytes).toBeLessThan(MAX_GROWTH_BYTES);
   });
 });
 

@@ -70,6 +70,23 @@ describe("exit codes of the process", () => {
     expect(shown).not.toContain("c2VjcmV0");
   });
 
+  it("a key from the environment stays with weft: what it starts and a report do not get it", () => {
+    const look = "process.on('exit', () => console.error(JSON.stringify(process.env)))";
+    const preload = `data:text/javascript,${encodeURIComponent(look)}`;
+    const words = ["--import", "tsx", "--import", preload, MAIN, "config", "check"];
+    const key = "oG2hZo0mVuY7zq9mUu0xkq0S3y9n6Wb8Qb1c5dF7aJk=";
+    const env = { PATH: process.env["PATH"], HOME: folder, WEFT_NETWORK: "env", WEFT_SECRET: key };
+    const proxy = "http://name:hidden-word@192.0.2.1:3128";
+    const ran = spawnSync(process.execPath, words, {
+      encoding: "utf8",
+      env: { ...env, WEFT_PROXY: proxy },
+      timeout: 20_000,
+    });
+    expect(ran.status).toBe(0);
+    expect(ran.stderr).toContain('"WEFT_NETWORK":"env"');
+    for (const secret of [key, "hidden-word"]) expect(ran.stderr).not.toContain(secret);
+  });
+
   it("5 for a file that has no end, at once", () => {
     const pipe = join(folder, "pipe.yaml");
     spawnSync("mkfifo", [pipe]);

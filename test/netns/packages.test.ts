@@ -75,8 +75,11 @@ describeWhere(
       await podman.run(["network", "create", NETWORK]);
       await startMachine(FIRST, NODE_IMAGE);
       await within(FIRST, `npm install --global --ignore-scripts ${TARBALL}`);
-      const up = await within(FIRST, "weft init lab >/dev/null && weft up lab");
-      line = /weft join \S+/.exec(up.stdout)?.[0] ?? "";
+      const invite = await within(
+        FIRST,
+        "weft init lab >/dev/null && weft up lab >/dev/null && weft invite",
+      );
+      line = /weft join \S+/.exec(invite.stdout)?.[0] ?? "";
       expect(line).toMatch(/^weft join weft1\./);
     }, PREPARE_MS);
     afterAll(async () => {

@@ -3,7 +3,7 @@ import type { Site } from "../../lab/lab.ts";
 import { eventually } from "../../lab/shell.ts";
 import { describeWhere } from "../support/requires.ts";
 import { Cluster, figure, kernelNeeds, secondsSince } from "./cluster.ts";
-import { weft } from "./weft-words.ts";
+import { weft, weftOnTerminal } from "./weft-words.ts";
 
 const TITLE =
   "a network in three commands: init and up on one machine, the printed line on the other";
@@ -11,7 +11,7 @@ const RANGE = "10.86.0.0/16";
 /** What the issue promises a person; machines under load get it too. */
 const FIRST_PING_MS = 60_000;
 
-describeWhere(TITLE, kernelNeeds(), () => {
+describeWhere(TITLE, kernelNeeds("script"), () => {
   let cluster: Cluster;
   let first: Site;
   let second: Site;
@@ -31,13 +31,19 @@ describeWhere(TITLE, kernelNeeds(), () => {
 
   it("the first machine prints one line to paste", async () => {
     expect(await weft(first, ["init", "lab", "--range", RANGE])).toMatchObject({ status: 0 });
-    const up = await weft(first, ["up", "lab"]);
-    expect(up.stderr).toBe("");
-    const lines = up.stdout.split("\n").filter((row) => row.includes("weft1."));
+    const up = await weftOnTerminal(first, "up lab");
+    const lines = up.stdout.split(/\r?\n/).filter((row) => row.includes("weft1."));
     expect(lines).toHaveLength(1);
     line = lines[0]?.trim() ?? "";
     expect(line).toMatch(/^weft join weft1\.[A-Za-z0-9_-]+$/);
     expect((await weft(first, ["invite"])).stdout.trim()).toBe(line);
+  });
+
+  it("into a file or a pipe goes how to get it, not the key", async () => {
+    const up = await weft(first, ["up", "lab"]);
+    expect(up).toMatchObject({ status: 0, stderr: "" });
+    expect(up.stdout).not.toContain("weft1.");
+    expect(up.stdout).toContain("The line for other machines: weft invite");
   });
 
   it("pasted on the second, a ping answers within a minute", async () => {

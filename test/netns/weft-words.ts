@@ -28,6 +28,13 @@ export function weftWith(
   return run(site, { folder: site.folder, name: site.name, input: "", env }, words);
 }
 
+/** As somebody in front of a screen has it: `script` makes a terminal. */
+export function weftOnTerminal(site: Site, words: string): Promise<Finished> {
+  const command = `${process.execPath} ${CLI} ${words}`;
+  const env = placesOf(site.folder, site.name);
+  return site.finish(["script", "-qec", command, "/dev/null"], { env });
+}
+
 interface Machine {
   readonly folder: string;
   readonly name: string;
@@ -40,11 +47,15 @@ function run(
   { folder, name, input, env = {} }: Machine,
   words: readonly string[],
 ): Promise<Finished> {
-  const places = {
+  const argv = [process.execPath, CLI, ...words];
+  return site.finish(argv, { env: { ...placesOf(folder, name), ...env }, input });
+}
+
+function placesOf(folder: string, name: string) {
+  return {
     WEFT_CONFIG_DIR: join(folder, "etc"),
     WEFT_STATE_DIR: join(folder, "state"),
     WEFT_RUN_DIR: join(folder, "run"),
     WEFT_NODE: name,
   };
-  return site.finish([process.execPath, CLI, ...words], { env: { ...places, ...env }, input });
 }

@@ -35,6 +35,23 @@ inline void report(const char* file, int line, const std::string& what) {
   failed() = true;
 }
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr int slowdown = 20;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+inline constexpr int slowdown = 20;
+#else
+inline constexpr int slowdown = 1;
+#endif
+#else
+inline constexpr int slowdown = 1;
+#endif
+/// Waits for something that must come get more time under a sanitizer; short ones, which show that
+/// nothing comes, stay short.
+inline constexpr int patience(int timeoutMs) {
+  return timeoutMs >= 1'000 ? timeoutMs * slowdown : timeoutMs;
+}
+
 /// Small, fast, seeded: the same numbers in every run.
 class Random {
  public:

@@ -107,7 +107,7 @@ void Host::inject(const Frame& frame, const VnetHeader& vnet) {
 }
 
 std::optional<TapRead> Host::readTap(int timeoutMs) {
-  if (!readable(tapFd_, timeoutMs)) return std::nullopt;
+  if (!readable(tapFd_, patience(timeoutMs))) return std::nullopt;
   std::vector<uint8_t> buffer(70'000);
   const ssize_t bytes = read(tapFd_, buffer.data(), buffer.size());
   const size_t prefix = options_.vnetHeader ? sizeof(VnetHeader) : 0;
@@ -125,7 +125,7 @@ bool Host::awaitDrops(DropReason reason, uint64_t count, int timeoutMs) {
 
 bool Host::awaitCount(const std::function<uint64_t(const Counters&)>& of, uint64_t count,
                       int timeoutMs) {
-  const uint64_t deadline = clockMs() + static_cast<uint64_t>(timeoutMs);
+  const uint64_t deadline = clockMs() + static_cast<uint64_t>(patience(timeoutMs));
   while (of(engine_->counters()) < count) {
     if (clockMs() >= deadline) return false;
     poll(nullptr, 0, 1);
@@ -157,7 +157,7 @@ void Wire::send(const Endpoint& to, Bytes datagram) {
 }
 
 std::optional<std::vector<uint8_t>> Wire::receive(int timeoutMs) {
-  if (!readable(fd_, timeoutMs)) return std::nullopt;
+  if (!readable(fd_, patience(timeoutMs))) return std::nullopt;
   std::vector<uint8_t> buffer(65'536);
   const ssize_t bytes = recv(fd_, buffer.data(), buffer.size(), 0);
   if (bytes < 0) return std::nullopt;

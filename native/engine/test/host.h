@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "frames.h"
+#include "harness.h"
 #include "vnet-header.h"
 
 namespace weft::test {
@@ -111,7 +112,7 @@ uint64_t testClockMs();
 
 template <typename T>
 std::optional<T> Host::await(std::function<bool(const T&)> matches, int timeoutMs) {
-  const uint64_t deadline = testClockMs() + static_cast<uint64_t>(timeoutMs);
+  const uint64_t deadline = testClockMs() + static_cast<uint64_t>(patience(timeoutMs));
   while (true) {
     for (size_t i = 0; i < upcalls_.size(); i++) {
       const T* found = std::get_if<T>(&upcalls_[i]);

@@ -75,6 +75,12 @@ Command randomCommand(Random& random, const KeyPair& keys, const std::vector<uin
   }
 }
 
+/// Ends the loops of a test's threads, whatever way the test ends.
+struct StopAtEnd {
+  std::atomic<bool>& flag;
+  ~StopAtEnd() { flag = true; }
+};
+
 }  // namespace
 
 TEST("lifetime: closed in every state a hundred times") {
@@ -133,19 +139,20 @@ TEST("lifetime: commands, drains and counters while traffic flows both ways") {
   CHECK(a.ok() && b.ok());
   join(a, b, KeyPair::make(32));
   std::atomic<bool> stop{false};
-  std::thread forth([&] {
+  std::jthread forth([&] {
     for (uint8_t i = 0; !stop; i++) a.inject(frameAB(Frame(700, i)));
   });
-  std::thread back([&] {
+  std::jthread back([&] {
     for (uint8_t i = 0; !stop; i++) b.inject(frameBA(Frame(90, i)));
   });
   std::atomic<uint64_t> atA{0}, atB{0};
-  std::thread readA([&] {
+  std::jthread readA([&] {
     while (!stop) atA += a.readTap(10) ? 1 : 0;
   });
-  std::thread readB([&] {
+  std::jthread readB([&] {
     while (!stop) atB += b.readTap(10) ? 1 : 0;
   });
+  const StopAtEnd stopAtEnd{stop};  // also when a check fails: the threads are joined behind it
   for (uint64_t round = 0; round < 150; round++) {
     const KeyPair keys = KeyPair::make(1000 + round);
     b.apply({keys.forSecond(1, KeyUse::confirmed), ReportTraffic{}});

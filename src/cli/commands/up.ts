@@ -126,7 +126,10 @@ function finish(context: CommandContext, status: AgentStatus, afterwards: string
   return EXIT.ok;
 }
 
-/** Only while nobody else is there: it is the key of the network, not news of every start. */
+/**
+ * Only while nobody else is there, and only on a terminal: it is the key of the network, neither news
+ * of every start nor for a log.
+ */
 function invitationText(
   context: CommandContext,
   selection: Selection,
@@ -137,6 +140,7 @@ function invitationText(
   if (config.authority !== undefined) {
     return `\nFor each other machine, where this member may issue: weft invite ITS-NAME ${config.name}\n`;
   }
+  if (!context.terminal.outIsTty) return "\nThe line for other machines: weft invite\n";
   const sources = configSources(context.terminal, context.args, selection);
   const invitation = invitationOrWhy(() => inviteTo(config, sources, status));
   if (typeof invitation === "string") return `\nNo line for other machines: ${invitation}\n`;
