@@ -37,18 +37,21 @@ run_debian13() {
   debian=$root/.cache/nodes/debian13
   if [ ! -x "$debian/usr/bin/node" ]; then
     rm -rf "$debian" "$debian.new"
-    debootstrap --variant=minbase --include=nodejs,python3,iproute2,iputils-ping,git trixie "$debian.new" >/dev/null &&
+    debootstrap --variant=minbase --include=nodejs,python3,iproute2,iputils-ping trixie "$debian.new" >/dev/null &&
       mv "$debian.new" "$debian" || return 1
   fi
   # shellcheck disable=SC2016
   unshare --mount --propagation private sh -euc '
+    # programs that change the mounts of their own ask for a root that is one
+    mount --bind "$1" "$1"
     for folder in dev proc sys; do mount --rbind "/$folder" "$1/$folder"; done
     mkdir -p "$1/$2"
     mount --bind "$2" "$1/$2"
     exec chroot "$1" sh -euc '\''
       cd "$1"
       echo "== Debian $(cat /etc/debian_version): $(node --version) with OpenSSL $(node -p process.versions.openssl)"
-      exec node node_modules/vitest/vitest.mjs run
+      # the style of the sources is no matter of Node, and its test asks git
+      exec env -u NODE_EXTRA_CA_CERTS node node_modules/vitest/vitest.mjs run --exclude test/tidy.test.ts
     '\'' sh "$2"
   ' sh "$debian" "$root"
 }

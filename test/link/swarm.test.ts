@@ -111,7 +111,7 @@ function pairOf(a: string, b: string): string {
 
 describe("a swarm", () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
-    it(`finds together again after random faults, seed ${seed}`, { timeout: 30_000 }, () => {
+    it(`finds together again after random faults, seed ${seed}`, () => {
       const swarm = new Swarm(seed);
       swarm.chaos();
       swarm.heal();
