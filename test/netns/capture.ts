@@ -5,6 +5,10 @@ import type { Site } from "../../lab/lab.ts";
 import { eventually, type Running, run } from "../../lab/shell.ts";
 
 let captures = 0;
+const PCAP_HEADER = 24;
+const RECORD_HEADER = 16;
+/** Ethernet, IPv4, UDP. */
+const HEADERS = 14 + 20 + 8;
 
 export class Capture {
   readonly file: string;
@@ -43,6 +47,19 @@ export class Capture {
   async datagrams(display: string): Promise<Datagram[]> {
     const rows = await this.read(`udp && (${display})`, ["ip.src", "ip.dst", "udp.payload"]);
     return rows.map(([from = "", to = "", payload = ""]) => ({ from, to, payload }));
+  }
+
+  /** Hex digits of UDP payloads, of IPv4 packets without options; for more than tshark may print. */
+  udpPayloads(): string[] {
+    const bytes = this.bytes();
+    const payloads: string[] = [];
+    for (let at = PCAP_HEADER; at + RECORD_HEADER <= bytes.length; ) {
+      const length = bytes.readUInt32LE(at + 8);
+      const frame = at + RECORD_HEADER;
+      payloads.push(bytes.toString("hex", frame + HEADERS, frame + length));
+      at = frame + length;
+    }
+    return payloads;
   }
 
   /** Everything recorded, headers of the file included. */

@@ -138,12 +138,19 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark", "ethtool", "g++
     // what the engine sends in one segmented burst must be recorded as the datagrams it becomes
     await b.site.run(["ethtool", "-K", "eth0", "gso", "off", "tx", "off"]);
     const link = await Capture.start(a.site, "eth0", `udp and src host ${b.site.ip}`);
-    await b.site.run(["ping", "-q", "-f", "-c", `${RECORDED}`, "-s", "400", await cluster.ip("a")]);
-    const recorded = (await link.datagrams("udp"))
-      .map(({ payload }) => payload)
-      .filter((payload) => isOneDatagram(payload) && typeOf(payload) === DATAGRAM_TYPES.data);
+    // two such frames do not fit one datagram
+    const ping = ["ping", "-q", "-f", "-c", `${RECORDED}`, "-s", "1000", await cluster.ip("a")];
+    let recorded: readonly string[] = [];
+    // a busy machine loses some of them, or of the recording
+    for (let rounds = 0; rounds < 4 && recorded.length < RECORDED; rounds++) {
+      await b.site.finish(ping);
+      recorded = link
+        .udpPayloads()
+        .filter((payload) => isOneDatagram(payload) && typeOf(payload) === DATAGRAM_TYPES.data)
+        .slice(0, RECORDED);
+    }
     await link.end();
-    expect(recorded.length).toBeGreaterThanOrEqual(RECORDED);
+    expect(recorded).toHaveLength(RECORDED);
     const [before, peers] = [await dropsOf("a", "replayed"), await peersOf("a")];
     const arriving = await Capture.start(a.site, TAP, "icmp[icmptype] == icmp-echo");
     const rate = { perSecond: 5_000, seconds: recorded.length / 5_000 };
@@ -158,7 +165,7 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark", "ethtool", "g++
     await arriving.end();
     expect(await peersOf("a")).toEqual(peers);
     await expectSilenceAndLife();
-  }, 60_000);
+  }, 120_000);
 
   it("a whole join replayed by a stranger: fewer bytes than he sent, no session, no path", async () => {
     // A genuine first handshake message is answered whoever carries it, and a datagram that a could
