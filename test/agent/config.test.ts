@@ -192,27 +192,6 @@ describe("a good file", () => {
   });
 });
 
-describe("authority", () => {
-  const AUTHORITY = Buffer.alloc(32, 7).toString("base64");
-
-  it("is a key of 32 bytes, from the file or the environment; none by default", () => {
-    expect(load(`secret: ${KEY}\n`).authority).toBeUndefined();
-    const inFile = load(`secret: ${KEY}\nauthority: ${AUTHORITY}\n`);
-    expect(inFile.authority).toEqual(new Uint8Array(32).fill(7));
-    const inEnv = load(`secret: ${KEY}\n`, { env: { WEFT_AUTHORITY: AUTHORITY } });
-    expect(inEnv.authority).toEqual(inFile.authority);
-  });
-
-  it.each(["", "abc", AUTHORITY.slice(0, 42), `${AUTHORITY.slice(0, 43)}`, `${AUTHORITY}AAAA`])(
-    "%j is refused: nobody would be a member",
-    (text) => {
-      expect(fault(`secret: ${KEY}\nauthority: ${JSON.stringify(text)}\n`)).toMatch(
-        /^config-invalid lab.yaml:2:1: authority: .* is no public key: use the one that /,
-      );
-    },
-  );
-});
-
 describe("mistakes, one line each with place, cause and cure", () => {
   const S = `secret: ${KEY}\n`;
   const cases: readonly (readonly [string, string, Given?])[] = [
