@@ -2,6 +2,7 @@
 import type { AgentStatus } from "../agent/agent-status.ts";
 import { durationText } from "../agent/duration.ts";
 import { dateText } from "../node/date-text.ts";
+import type { NoticesStatus } from "../node/status.ts";
 import { printable, renderBlock } from "./table.ts";
 
 export function statusBlock(status: AgentStatus): string {
@@ -19,6 +20,7 @@ export function statusBlock(status: AgentStatus): string {
     ["Uptime", durationText(status.uptimeMs / 1_000)],
     ["Security", securityText(status)],
     ["Post-quantum", postQuantumText(status)],
+    ...noticeRows(status.notices),
   ];
   return renderBlock(rows.map(([title, value]) => [title, printable(value)])) + healthText(status);
 }
@@ -39,6 +41,18 @@ function securityText({ certificate }: AgentStatus): string {
     ...(groups.length === 0 ? [] : [`groups ${groups.join(", ")}`]),
   ];
   return `authority: this node's certificate ${until}, ${more.join(", ")}`;
+}
+
+/** What the authority said, once it said something; an agent of an earlier version says nothing of it. */
+function noticeRows(notices: NoticesStatus | undefined): (readonly [string, string])[] {
+  const { revocations = 0, revokedKeys = 0, revokedSerials = 0, shared = 0 } = notices ?? {};
+  const said = [
+    ...(revocations === 0
+      ? []
+      : [`list ${revocations}: ${revokedKeys} keys and ${revokedSerials} serial numbers revoked`]),
+    ...(shared === 0 ? [] : [`shared part ${shared}`]),
+  ];
+  return said.length === 0 ? [] : [["Authority", said.join(", ")]];
 }
 
 function interfaceText({ interface: name, bridge, mtu }: AgentStatus): string {

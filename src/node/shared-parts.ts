@@ -11,6 +11,7 @@
  */
 import { equalBytes, toHex, utf8 } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop-reason.ts";
+import { type Millis, NEVER } from "../base/time.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { LinkId, PeerInfo } from "../link/links.ts";
 import {
@@ -41,6 +42,8 @@ interface Difference {
   readonly here: string | undefined;
 }
 
+/** As for notices: a link that carried nothing for four transmissions is rarely well a second later. */
+const RETRY_MS: Millis = 2_000;
 /** Shortest digest the suites make; the message carries its head. */
 const DIGEST_BYTES = 16;
 
@@ -49,6 +52,8 @@ export class SharedParts {
   readonly #own: readonly SharedValue[];
   /** One for each link: as many as the link table holds. */
   readonly #told = new Map<LinkId, Told>();
+  /** When to tell whom once more, at most once for each link. */
+  readonly #again = new Map<LinkId, Millis>();
 
   constructor(
     suite: CryptoSuite,
@@ -70,11 +75,36 @@ export class SharedParts {
     const canTell = (peer.capabilities & CAPABILITY_SHARED_PART) !== 0;
     const state = isEqual ? "equal" : canTell ? "awaited" : "silent";
     this.#told.set(peer.link, { name, state, differences: [] });
-    return state === "awaited" ? emitSharedPart(this.#own) : undefined;
+    return this.messageFor(peer.link);
+  }
+
+  /** What the peer behind a link has to be told, as long as its file may be another one. */
+  messageFor(link: LinkId): Uint8Array | undefined {
+    const state = this.#told.get(link)?.state;
+    return state === "awaited" || state === "told" ? emitSharedPart(this.#own) : undefined;
+  }
+
+  /** Without it the peer goes on as if our range were another one: it is said until it was heard. */
+  notHeard(now: Millis, link: LinkId): void {
+    if (this.#told.has(link)) this.#again.set(link, now + RETRY_MS);
+  }
+
+  deadline(): Millis {
+    let at = NEVER;
+    for (const again of this.#again.values()) at = Math.min(at, again);
+    return at;
+  }
+
+  /** Links whose peers have to be told again now. */
+  takeDue(now: Millis): LinkId[] {
+    const due = [...this.#again].filter(([, at]) => at <= now).map(([link]) => link);
+    for (const link of due) this.#again.delete(link);
+    return due;
   }
 
   linkDown(link: LinkId): void {
     this.#told.delete(link);
+    this.#again.delete(link);
   }
 
   /** @returns why the message was dropped, if it was */

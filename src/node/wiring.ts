@@ -86,7 +86,9 @@ export class Wiring {
     for (const machine of this.#machines()) {
       if (machine.deadline() <= now) machine.handle(now, { kind: "timeout" });
     }
-    if (this.#parts.notices.deadline() <= now) this.#parts.notices.timeout(now);
+    const { notices, shared } = this.#parts;
+    if (notices.deadline() <= now) notices.timeout(now);
+    for (const link of shared.takeDue(now)) this.#tellFile(now, link, shared.messageFor(link));
   }
 
   deadline(): Millis {
@@ -100,6 +102,7 @@ export class Wiring {
       leases.deadline(),
       vnet.deadline(),
       this.#parts.notices.deadline(),
+      this.#parts.shared.deadline(),
     );
   }
 
@@ -189,7 +192,7 @@ export class Wiring {
       case "sent":
         if (output.owner === "ring") ring.handle(now, output);
         else if (output.owner === "vnet") vnet.handle(now, output);
-        else this.#parts.notices.sent(now, output.token, output.ok);
+        else this.#sent(now, output);
         return;
       case "route-handshake":
         return ring.handle(now, {
@@ -256,11 +259,19 @@ export class Wiring {
   }
 
   #compareFiles(now: Millis, peer: PeerInfo): void {
-    const { links, shared } = this.#parts;
-    const bytes = shared.linkUp(peer);
-    const rest = { link: peer.link, reliable: true, owner: "node", token: 0 } as const;
-    if (bytes !== undefined) links.handle(now, { kind: "send", bytes, ...rest });
+    this.#tellFile(now, peer.link, this.#parts.shared.linkUp(peer));
     this.#reviewDispute(now);
+  }
+
+  #tellFile(now: Millis, link: LinkId, bytes: Uint8Array | undefined): void {
+    if (bytes === undefined) return;
+    const rest = { link, reliable: true, owner: "node", token: tokenOfFile(link) } as const;
+    this.#parts.links.handle(now, { kind: "send", bytes, ...rest });
+  }
+
+  #sent(now: Millis, { token, ok }: Extract<LinksOutput, { kind: "sent" }>): void {
+    if (token > 0) this.#parts.notices.sent(now, token, ok);
+    else if (!ok) this.#parts.shared.notHeard(now, -token);
   }
 
   #reviewDispute(now: Millis): void {
@@ -438,6 +449,11 @@ function isStun(upcall: Upcall): boolean {
     default:
       return false;
   }
+}
+
+/** Of the message with our file's shared part on this link; those of notices are positive. */
+function tokenOfFile(link: LinkId): number {
+  return -link;
 }
 
 /** Message types 0x10-0x1f are the ring's, 0x50-0x5f the node's, the others above 0x0f vnet's. */

@@ -93,6 +93,8 @@ describeWhere(TITLE, kernelNeeds(), () => {
     for (const site of [alpha, beta]) await run(site, ["up", "lab"]);
     for (const site of [alpha, beta]) await run(site, ["wait", "--nodes", "2"]);
     expect((await statusOf(alpha)).notices).toMatchObject({ revocations: 1, revokedKeys: 1 });
+    const list = /^Authority: +list 1: 1 keys and 0 serial numbers revoked$/m;
+    expect(await run(alpha, ["status"])).toMatch(list);
     await comesBackInVain();
     // The dead bootstrap member never heard of it.
     await run(first, ["up", "lab"]);

@@ -4,7 +4,10 @@ import { Cluster } from "../../sim/cluster.ts";
 import { fastSuite } from "../../sim/fast-suite.ts";
 import { utf8 } from "../../src/base/bytes.ts";
 import type { Subnet } from "../../src/base/net.ts";
+import type { PeerInfo } from "../../src/link/links.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
+import { SharedParts } from "../../src/node/shared-parts.ts";
+import { CAPABILITY_SHARED_PART } from "../../src/wire/shared-part.ts";
 
 const ONE: Subnet = { first: "10.1.0.0", prefix: 16 };
 const OTHER: Subnet = { first: "10.2.0.0", prefix: 16 };
@@ -108,5 +111,34 @@ describe("different ranges", () => {
     startAll(cluster);
     cluster.world.runUntil(15_000);
     expect(cluster.hosts.every((host) => host.ip !== undefined)).toBe(true);
+  });
+});
+
+describe("telling", () => {
+  it("is done again while it was not heard, and no longer when the link is gone", () => {
+    const { digest, shared = [] } = file(ONE);
+    const parts = new SharedParts(fastSuite, {
+      digest: digest ?? new Uint8Array(32),
+      settings: shared,
+    });
+    const peer = (link: number): PeerInfo => ({
+      ...{ link, address: 1n, publicKey: new Uint8Array(32), certificate: new Uint8Array(0) },
+      ...{ name: `n${link}`, groups: [], serial: 0n, issuers: [], boot: 1n, minorVersion: 0 },
+      ...{ capabilities: CAPABILITY_SHARED_PART, digest: new Uint8Array(32) },
+      ...{ candidates: [], initiatedHere: true },
+    });
+    expect(parts.linkUp(peer(7))).toBeDefined();
+    expect(parts.isRangeDisputed, "nobody knows yet").toBe(true);
+    expect(parts.deadline()).toBe(Number.POSITIVE_INFINITY);
+    parts.notHeard(1_000, 7);
+    parts.notHeard(1_000, 8);
+    expect(parts.deadline()).toBe(3_000);
+    expect(parts.takeDue(2_999)).toEqual([]);
+    expect(parts.takeDue(3_000)).toEqual([7]);
+    expect(parts.messageFor(7)).toBeDefined();
+    parts.notHeard(4_000, 7);
+    parts.linkDown(7);
+    expect(parts.takeDue(1e9)).toEqual([]);
+    expect(parts.isRangeDisputed).toBe(false);
   });
 });
