@@ -21,7 +21,13 @@ class Stub {
 /** What vnet hears of the paths that links tell. */
 function heardByVnet(outputs: readonly LinksOutput[]): unknown[] {
   const vnet = new Stub();
-  const quiet = { stun: new Stub(), streams: new Stub(), ring: new Stub(), dht: new Stub() };
+  const quiet = {
+    stun: new Stub(),
+    streams: new Stub(),
+    ring: new Stub(),
+    dht: new Stub(),
+    notices: new Stub(),
+  };
   const parts = { ...quiet, self: 1n, links: new Stub(outputs), leases: new Stub(), vnet };
   new Wiring(parts as unknown as Parts, undefined).pump(0);
   return vnet.told;
