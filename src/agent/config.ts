@@ -446,6 +446,10 @@ class Merge {
     const nodes = this.#values.nodes ?? {};
     return Object.entries(nodes).flatMap(([name, node]) => {
       const groups = [...new Set(node.groups ?? [])].sort();
+      if (this.#values.authority !== undefined && groups.length > 0) {
+        const text = "groups stand in certificates under an authority: sign them there";
+        this.#problem("nodes", text, ["nodes", name, "groups"]);
+      }
       for (const group of groups.filter((each) => Object.hasOwn(nodes, each))) {
         const text = `the group ${group} has the name of a node: choose another name`;
         this.#problem("nodes", text, ["nodes", name, "groups"]);
@@ -459,7 +463,8 @@ class Merge {
     const written = this.#values.acl;
     if (written === undefined || (written.allowsRest && written.rules.length === 0))
       return undefined;
-    const groups = nodeGroups.flatMap((node) => node.groups);
+    const { authority } = this.#values;
+    const groups = authority === undefined ? nodeGroups.flatMap((node) => node.groups) : undefined;
     const nodes = Object.keys(this.#values.nodes ?? {});
     const { access, faults } = resolveAcl(written, { nodes, groups });
     for (const { path, text } of faults) this.#problem("acl", text, ["acl", ...path]);

@@ -3,7 +3,6 @@ import { assert } from "../base/assert.ts";
 import { type Mac, macFromBytes } from "../base/net.ts";
 import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
-import type { Certificate } from "../crypto/certificate.ts";
 import { deriveClusterKeys } from "../crypto/cluster-keys.ts";
 import { type Identity, identityFromSeed } from "../crypto/identity.ts";
 import { type Member, Membership } from "../crypto/membership.ts";
@@ -18,6 +17,7 @@ import { Links } from "../link/links.ts";
 import { StreamFallback } from "../link/stream-fallback.ts";
 import { Ring } from "../ring/ring.ts";
 import { Stun } from "../stun/stun.ts";
+import type { Subject } from "../vnet/access-rules.ts";
 import { macRule } from "../vnet/mac-record.ts";
 import { Vnet, type VnetOptions } from "../vnet/vnet.ts";
 import type { NodeConfig } from "./config.ts";
@@ -124,7 +124,7 @@ export function buildParts(config: NodeConfig, tools: Tools): Parts {
       serverIp: serverIpOf(config.range),
       serverMac: serverMacOf(suite, keys.networkId),
       ...(config.domain === undefined ? {} : { domain: config.domain }),
-      ...accessOf(config, member.certificate),
+      ...accessOf(config, own),
     }),
   };
 }
@@ -155,15 +155,17 @@ function issuingOf(
   return new Issuing({ ...options, rng, invites: config.invites ?? [] });
 }
 
-/** What the rules need to know of this node, called as its certificate calls it. */
-function accessOf(config: NodeConfig, own: Certificate): Pick<VnetOptions, "access"> {
-  if (config.acl === undefined) return {};
+/** What the rules need to know of this node, as its certificate names it now. */
+function accessOf(config: NodeConfig, own: OwnCertificate): Pick<VnetOptions, "access"> {
+  const { acl: rules, digest } = config;
+  if (rules === undefined) return {};
   const entries = (config.nodeGroups ?? []).map(({ name, groups }) => [name, groups] as const);
   const nodeGroups = new Map(entries);
-  const groups = [...own.groups, ...(nodeGroups.get(own.name) ?? [])];
-  return {
-    access: { rules: config.acl, groups, nodeGroups, digest: config.digest, name: own.name },
+  const self = (): Subject => {
+    const { name, groups } = own.member.certificate;
+    return { name, groups: [...groups, ...(nodeGroups.get(name) ?? [])] };
   };
+  return { access: { rules, self, nodeGroups, digest } };
 }
 
 /** Locally administered, unicast, the same at every node of one network. */

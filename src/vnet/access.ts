@@ -17,13 +17,12 @@ const FLOOD_GATES_MAX = 1_024;
 
 export interface AccessOptions {
   readonly rules: AccessRules;
-  /** Of this node itself. */
-  readonly groups: readonly string[];
+  /** This node itself, as its certificate names it now. */
+  readonly self: () => Subject;
   /** Groups that the file gives to nodes by name; none where certificates do. */
   readonly nodeGroups: ReadonlyMap<string, readonly string[]>;
   /** 32 bytes, of our file's shared part */
   readonly digest: Uint8Array;
-  readonly name: string;
 }
 
 /** Who sent a flood. */
@@ -69,8 +68,7 @@ export class Access {
 
   #policyFor(peer: Subject): AclPolicy | undefined {
     if (this.#options === undefined) return undefined;
-    const { rules, name, groups } = this.#options;
-    return policyBetween(rules, peer, { name, groups });
+    return policyBetween(this.#options.rules, peer, this.#options.self());
   }
 
   #remember(address: RingAddress, gate: AclGate): void {

@@ -5,7 +5,7 @@ import os, pty, select, sys, time
 script, line, *awaited = sys.argv[1:]
 pid, fd = pty.fork()
 if pid == 0:
-    os.environ.update(TERM="dumb", PS1="$ ", COLUMNS="200", LINES="200")
+    os.environ.update(TERM="dumb", PS1="$ ", COLUMNS="200", LINES="200", LISTMAX="1000")
     os.execvp("zsh", ["zsh", "-f", "-i"])
 
 

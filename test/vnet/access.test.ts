@@ -67,10 +67,9 @@ const WEB_ONLY = rules(rule(group("friends"), group("servers"), { protocol: 6 })
 function optionsOf(list: AccessRules): AccessOptions {
   return {
     rules: list,
-    groups: ["servers"],
+    self: () => ({ name: "node-1", groups: ["servers"] }),
     nodeGroups: new Map([["node-2", ["friends"]]]),
     digest: DIGEST,
-    name: "node-1",
   };
 }
 

@@ -244,10 +244,9 @@ describe("a received flood", () => {
           ports: [{ first: port, last: port }],
         })),
       },
-      groups: [],
+      self: () => ({ name: "node-1", groups: [] }),
       nodeGroups: new Map([["node-2", ["friends"]]]),
       digest: new Uint8Array(32),
-      name: "node-1",
     });
     const open = pair(access(5_353));
     open.send();
