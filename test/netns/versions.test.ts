@@ -36,7 +36,7 @@ describeWhere("members of several versions", needs, () => {
   let leases: ReadonlyMap<string, string>;
 
   beforeAll(async () => {
-    cluster = await Cluster.create("versions", { lease: "60s" });
+    cluster = await Cluster.create("versions", { lease: "5m" });
     previous = join(ROOT, PREVIOUS);
     later = buildWith("later", [
       { file: "wire/message-type.js", from: "MINOR_VERSION = 1", to: "MINOR_VERSION = 9" },
