@@ -153,7 +153,7 @@ describeWhere(
       it(
         "is healthy while it is ready, and unhealthy while it hangs",
         async () => {
-          expect(await health()).toBe("healthy");
+          await eventually("it is healthy", async () => (await health()) === "healthy", UP_MS, 100);
           const pid = await podman.pidOf("agent-a");
           process.kill(pid, "SIGSTOP");
           try {
