@@ -95,6 +95,7 @@ import {
 import { parseStun } from "../../src/wire/stun.ts";
 import { hex } from "../support/vectors.ts";
 import type { Decoder } from "./decoder.ts";
+import { memberBytes } from "./member-decoders.ts";
 
 const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
 const at = (top: number): bigint => BigInt(top) << 152n;
@@ -176,6 +177,22 @@ const LINK_MESSAGES: readonly LinkMessage[] = [
   { type: "relay-fail", label: 9, visited: [at(0x44)] },
   { type: "relay-close", label: 9 },
   { type: "goodbye", tag: 7, reason: "stopped" },
+  {
+    type: "rekey-1-kem",
+    sender: 1,
+    base: 2,
+    publicKey: filled(32, 1),
+    kemPublic: filled(1_216, 2),
+  },
+  {
+    type: "rekey-2-kem",
+    sender: 3,
+    receiver: 1,
+    publicKey: filled(32, 1),
+    ciphertext: filled(1_120, 3),
+    proof: filled(16, 4),
+  },
+  { type: "certificate", certificate: filled(9, 5) },
 ];
 
 const wire: Record<string, [(input: Uint8Array) => unknown, ...Uint8Array[]]> = {
@@ -432,7 +449,7 @@ const others: typeof wire = {
 export const BYTE_DECODERS: readonly Decoder[] = [
   ...rows("src/wire/", wire),
   ...rows("src/frame/", frame),
-  ...rows("src/", others),
+  ...rows("src/", { ...others, ...memberBytes(CERTIFICATE) }),
 ];
 
 function rows(folder: string, table: typeof wire): Decoder[] {

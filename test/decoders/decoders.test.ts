@@ -20,6 +20,10 @@ const HANG_MS = 30_000;
 
 /** Exported, named like a decoder, and none: with what they read instead. */
 const NO_DECODERS: Readonly<Record<string, string>> = {
+  "src/agent/authority-file.ts:readAuthority": "a file, by parseSealedText",
+  "src/agent/certificate-file.ts:readCertificates": "a file, by parseSealedText",
+  "src/agent/notice-file.ts:readNotices": "a file, by parseNotices",
+  "src/agent/sealed-text.ts:readStateFile": "a file's bytes as they are; its readers are listed",
   "src/agent/durable-file.ts:readIfThere": "a file's bytes as they are; its readers are listed",
   "src/dht/answers.ts:readGroup": "answers that parseAnswer made",
 };

@@ -18,6 +18,7 @@ import { emitState, parseState } from "../../src/agent/state-file.ts";
 import { parseIp, parseMac, parseSubnet, type Subnet } from "../../src/base/net.ts";
 import { parseGateway } from "../../src/io/gateway.ts";
 import type { Decoder } from "./decoder.ts";
+import { MEMBER_TEXTS } from "./member-decoders.ts";
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
 const bytes = (words: string): Uint8Array => new Uint8Array(Buffer.from(words));
@@ -133,7 +134,7 @@ const token: Decoder = {
 const ROOM_OF_TEXT = 16_384;
 
 export const TEXT_DECODERS: readonly Decoder[] = [
-  ...ROWS.map(([name, decode, ...samples]) => ({
+  ...[...ROWS, ...MEMBER_TEXTS].map(([name, decode, ...samples]) => ({
     name: `src/${name}`,
     decode: (input: Uint8Array) => decode(text(input)),
     samples: samples.map(bytes),
