@@ -5,6 +5,8 @@ import type { Site } from "../../lab/lab.ts";
 import { eventually, type Running, run } from "../../lab/shell.ts";
 
 let captures = 0;
+/** What the kernel keeps while tcpdump waits for a processor. */
+const BUFFER_KIB = 16_384;
 const PCAP_HEADER = 24;
 const RECORD_HEADER = 16;
 /** Ethernet, IPv4, UDP. */
@@ -27,7 +29,7 @@ export class Capture {
   static async start(site: Site, device: string, filter: string, bytes = 0): Promise<Capture> {
     const file = join(site.folder, `capture-${++captures}.pcap`);
     // immediate and -U: a packet is in the file when it passed; -Z root: the folder is ours alone
-    const prompt = ["--immediate-mode", "-U", "-Z", "root"];
+    const prompt = ["--immediate-mode", "-U", "-B", `${BUFFER_KIB}`, "-Z", "root"];
     const options = ["-i", device, "-n", "-s", `${bytes}`, ...prompt, "-w", file];
     const tcpdump = site.start(["tcpdump", ...options, filter]);
     const listening = async () => tcpdump.output.includes("listening on");

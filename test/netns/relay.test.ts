@@ -35,6 +35,8 @@ describeWhere(TITLE, kernelNeeds("tcpdump", "tshark"), () => {
     expect((await a.weft("peers")).stdout).toContain("relay(c)");
     const secret = randomBytes(48).toString("base64");
     await moveOverTcp(a, b, secret);
+    const isRecorded = async () => inside.bytes().includes(secret);
+    await eventually("the control capture has the words", isRecorded, 20_000);
     await Promise.all([outside.end(), inside.end()]);
     for (const word of [mark, Buffer.from(secret)]) {
       expect(inside.bytes().includes(word)).toBe(true);

@@ -42,8 +42,8 @@ describeWhere("members of several versions", needs, () => {
       { file: "wire/message-type.js", from: "MINOR_VERSION = 1", to: "MINOR_VERSION = 9" },
       {
         file: "link/handshake-self.js",
-        from: "return noRelay |",
-        to: "return 0x40000000 | noRelay |",
+        from: "return CAPABILITY_SHARED_PART |",
+        to: "return 0x40000000 | CAPABILITY_SHARED_PART |",
       },
     ]);
     for (const [i, name] of NAMES.entries()) {
