@@ -93,6 +93,8 @@ export class Session {
   readonly id: SessionId;
   current: KeyPair | undefined;
   previous: KeyPair | undefined;
+  /** What the peer may still seal with when a rekey follows two handshakes that crossed. */
+  older: KeyPair | undefined;
   next: KeyPair | undefined;
   readonly paths = new Map<PathIndex, PathCommand>();
   active: PathIndex | undefined;
@@ -138,8 +140,14 @@ export class Session {
     return this.active === undefined ? undefined : this.paths.get(this.active);
   }
 
+  isOld(pair: KeyPair): boolean {
+    return pair === this.previous || pair === this.older;
+  }
+
   keyPairs(): readonly KeyPair[] {
-    return [this.previous, this.current, this.next].filter((pair) => pair !== undefined);
+    return [this.older, this.previous, this.current, this.next].filter(
+      (pair) => pair !== undefined,
+    );
   }
 
   directPath(socket: SocketIndex, from: Endpoint): PathIndex | undefined {

@@ -330,7 +330,8 @@ export class SoftwareEngine implements Engine {
   }
 
   #makeCurrent(session: Session, pair: KeyPair): Outcome {
-    this.#forgetKeys(session.previous);
+    this.#forgetKeys(session.older);
+    session.older = session.previous;
     session.previous = session.current;
     session.current = pair;
     session.lastSentAt = this.#host.now();
@@ -489,7 +490,7 @@ export class SoftwareEngine implements Engine {
     fillNonce(this.#nonce, keys.openSalt, data, 0);
     const plain = this.#aead.open(keys.openKey, this.#nonce, data, HEADER_BYTES);
     if (plain === undefined) return "bad-tag";
-    const isNewest = counter > window.newest && keys !== keys.session.previous;
+    const isNewest = counter > window.newest && !keys.session.isOld(keys);
     window.accept(counter);
     keys.session.lastHeardAt = now;
     if (keys === keys.session.next) this.#drop(this.#confirm(keys));

@@ -17,7 +17,7 @@ DropReason RxSessions::open(SessionId id, std::shared_ptr<SessionShared> shared)
 DropReason RxSessions::close(SessionId id) {
   RxSession* session = find(id);
   if (session == nullptr) return DropReason::badField;
-  for (auto* slot : {&session->current, &session->previous, &session->next}) {
+  for (auto* slot : {&session->current, &session->previous, &session->older, &session->next}) {
     put(*slot, nullptr);
   }
   sessions_.erase(id);
@@ -33,7 +33,8 @@ DropReason RxSessions::addKeys(uint64_t nowMs, const Keys& keys) {
   auto owned = std::make_unique<OpeningKeys>(std::move(*opening));
   OpeningKeys* added = owned.get();
   if (keys.use == KeyUse::now) {
-    put(session->previous, std::move(session->current));
+    put(session->older, std::move(session->previous));
+    session->previous = std::move(session->current);
     put(session->current, std::move(owned));
   } else {
     put(session->next, std::move(owned));
@@ -76,11 +77,12 @@ bool RxSessions::confirm(const KeyOwner& owner) {
   std::unique_ptr<OpeningKeys> confirmed = std::move(session.next);
   const ReceiverIndex receive = confirmed->receive();
   const bool newer = !session.current || confirmed->order() > session.current->order();
+  put(session.older, std::move(session.previous));
   if (newer) {
-    put(session.previous, std::move(session.current));
+    session.previous = std::move(session.current);
     session.current = std::move(confirmed);
   } else {
-    put(session.previous, std::move(confirmed));
+    session.previous = std::move(confirmed);
   }
   session.shared->confirmedReceive.store(receive, std::memory_order_release);
   return true;

@@ -33,6 +33,9 @@ struct RxSession {
   PathTable paths;
   std::unique_ptr<OpeningKeys> current;
   std::unique_ptr<OpeningKeys> previous;
+  /// Of two handshakes that crossed each end may seal with another pair: a rekey right behind them
+  /// must not take away the one that the peer still uses.
+  std::unique_ptr<OpeningKeys> older;
   std::unique_ptr<OpeningKeys> next;  // nothing has opened under it yet
   uint64_t keyOrder = 0;
   std::optional<SourceFilter> filter;

@@ -218,7 +218,8 @@ void RxThread::onData(const Arrival& arrival, std::span<uint8_t> datagram) {
   if (session.next.get() == owner.keys && sessions_.confirm(owner)) {
     push(KeysConfirmedUpcall{session.id, header.receiver});
   }
-  const bool newest = opened.newest && owner.keys != session.previous.get();
+  const bool isOld = owner.keys == session.previous.get() || owner.keys == session.older.get();
+  const bool newest = opened.newest && !isOld;
   noticeEndpoint(arrival, session, newest);
   const size_t innerBytes = datagram.size() - wire::dataHeaderBytes - wire::tagBytes;
   onOpened(arrival, session, datagram.subspan(wire::dataHeaderBytes, innerBytes));

@@ -34,7 +34,7 @@ export const REJECT_AFTER_MS: Millis = 180_000;
 const REKEYS_BEFORE_RENEWAL = 2;
 /** For so long keys that were just made are not pushed out: within it their first packet comes. */
 const SETTLE_MS: Millis = RETRY_MS / 2;
-/** Previous, current and next, as in the engine. */
+/** Previous, current and next. */
 const MAX_GENERATIONS = 3;
 
 export interface KeyPairFacts {
