@@ -13,11 +13,15 @@ const ALL = "test/netns/**/*.test.ts";
  * nothing at all was lost.
  */
 const ALONE = [
+  "bridge-storm",
+  "clock",
+  "floods",
   "js-stall",
   "nat-aggressive",
   "nat-burnt-port",
   "nat-pairs",
   "nat-staying",
+  "post-quantum",
   "swarm-hundreds",
   "twelve-sites",
 ].map((name) => `test/netns/${name}.test.ts`);

@@ -53,6 +53,7 @@ ndisc6 ndisc6
 dnsmasq-base dnsmasq
 kea-admin perfdhcp
 jq jq
+curl curl
 ethtool ethtool
 faketime faketime
 clang clang++

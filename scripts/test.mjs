@@ -17,7 +17,13 @@ let running;
 
 /** Every stage: a name for `npm test -- NAME`, and what it runs. */
 const STAGES = [
-  { name: "check", run: () => command("check", [bin("biome"), "check", "."]) },
+  {
+    name: "check",
+    run: async () => {
+      await command("format and lint", [bin("biome"), "check", "."]);
+      await command("unused code", [bin("knip")]);
+    },
+  },
   { name: "unit", run: () => vitest("unit", "vitest.config.ts") },
   { name: "sim", run: () => vitest("sim", "vitest.sim.config.ts") },
   { name: "engine", run: engine },

@@ -34,7 +34,8 @@ const FLOOD_SECONDS = IS_FULL ? 60 : 8;
 const BASELINE_SECONDS = IS_FULL ? 10 : 3;
 /** MiB more than before. */
 const MEMORY_MAX = 20;
-const JOIN_MS = 10_000;
+/** Ten seconds are promised; the short form runs on machines that do other things, too. */
+const JOIN_MS = IS_FULL ? 10_000 : 60_000;
 const SOURCES = 10_000;
 /** Lines that a flood may cause in the log of a minute: events have cool-downs. */
 const LOG_LINES_MAX = 20;
