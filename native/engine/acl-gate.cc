@@ -43,6 +43,8 @@ DropReason AclGate::judge(uint64_t nowMs, Bytes frame, const FrameView& view) {
   switch (packet.kind) {
     case AclPacket::Kind::exempt: return DropReason::none;
     case AclPacket::Kind::opaque: return DropReason::acl;
+    // also a first fragment, though its number may be one that was let in a moment ago
+    case AclPacket::Kind::cut: return DropReason::acl;
     case AclPacket::Kind::other: allowed = table_->allowsOther(); break;
     case AclPacket::Kind::later: allowed = view.fragment && fragments_.has(nowMs, fragment); break;
     case AclPacket::Kind::transport:

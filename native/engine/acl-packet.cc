@@ -106,7 +106,7 @@ AclPacket readAclPacket(Bytes frame, const FrameView& view) {
   }
   const Bytes layer4 = layer4Of(frame, view);
   if (layer4.size() < leastBytes(view.protocol)) {
-    packet.kind = AclPacket::Kind::later;
+    packet.kind = AclPacket::Kind::cut;
     return packet;
   }
   if (view.layer3 == Layer3::ipv6) {

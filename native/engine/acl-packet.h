@@ -15,7 +15,8 @@ struct AclPacket {
     exempt,     // ARP and neighbour discovery: the source filter's
     other,      // no IP
     opaque,     // IPv6 behind a header that nobody here can walk over
-    later,      // a fragment without ports (they are in the first one), or cut short
+    later,      // a fragment without ports: they are in the first one
+    cut,        // its transport header is not whole, so that nobody can say what it is
     transport,  // all fields below are valid
   };
   enum class Icmp : uint8_t { none, request, reply, error };

@@ -130,6 +130,8 @@ inline constexpr size_t unprovenUpcalls = 64;
 /// First messages without a cookie that the core gets to see: each costs it about 0.1 ms, so a
 /// flood takes a fifth of a core; of 5,000 a second an honest one gets its cookie at the third try.
 inline constexpr uint64_t unprovenPerSecond = 2'000;
+/// First messages that show a mac2, right or wrong: more than members join within a second.
+inline constexpr uint64_t claimedPerSecond = 1'000;
 /// After a TAP error that does not go away (interface deleted) it is tried again this much later.
 inline constexpr uint64_t tapRetryMs = 100;
 /// Sockets and streams that one turn of the RX thread serves before the fixed ones get theirs.

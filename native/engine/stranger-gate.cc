@@ -28,8 +28,12 @@ bool lacksCookie(Bytes datagram) {
 StrangerGate::Verdict StrangerGate::judge(uint64_t nowMs, Bytes datagram) {
   const DropReason reason = check(datagram);
   if (reason != DropReason::none) return {reason, false};
-  const bool unproven = datagram[0] == wire::handshakeFirst && lacksCookie(datagram);
-  if (unproven && !unproven_.take(nowMs)) return {DropReason::rateLimited, true};
+  const bool first = datagram[0] == wire::handshakeFirst;
+  const bool unproven = first && lacksCookie(datagram);
+  // only the core can tell a cookie from a mac2 that was made up
+  if (first && !(unproven ? unproven_ : claimed_).take(nowMs)) {
+    return {DropReason::rateLimited, unproven};
+  }
   return {DropReason::none, unproven};
 }
 

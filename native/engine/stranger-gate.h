@@ -35,6 +35,7 @@ class StrangerGate {
 
   Admission admission_;
   EventRate unproven_{limits::unprovenPerSecond};
+  EventRate claimed_{limits::claimedPerSecond};
 };
 
 }  // namespace weft

@@ -20,6 +20,7 @@ import {
   allow,
   direct,
   droppedFor,
+  droppedTotal,
   type EngineNode,
   forward,
   IP_A,
@@ -99,6 +100,18 @@ async function world(lab: Lab, policy: AclPolicy): Promise<World> {
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+/** An IPv4 fragment with only so much behind its header. */
+function cutTo(bytes: number, frame: Uint8Array): Uint8Array {
+  const cut = frame.slice(0, 14 + 20 + bytes);
+  const view = new DataView(cut.buffer, 14);
+  view.setUint16(2, 20 + bytes);
+  view.setUint16(10, 0);
+  let sum = 0;
+  for (let at = 0; at < 20; at += 2) sum += view.getUint16(at);
+  view.setUint16(10, ~((sum & 0xffff) + (sum >> 16)) & 0xffff);
+  return cut;
+}
 
 export function aclContract(lab: () => Lab): void {
   it("lets in what the first matching rule allows, by protocol and port", async () => {
@@ -235,6 +248,13 @@ export function aclContract(lab: () => Lab): void {
         fragment(1, 0, new Uint8Array(24)),
       ),
     ).toEqual([false, true, true]);
+    // A first fragment that hides its ports is none of those that were let in under its number.
+    const hiding = inFragments(v4(6, tcp(9, 22)), 11);
+    expect(await verdicts(...inFragments(v4(6, tcp(9, 80)), 11))).toEqual([true, true]);
+    const before = [node.tap.length, droppedTotal(node)] as const;
+    send(cutTo(8, hiding[0]));
+    await lab().until(() => droppedTotal(node) > before[1]);
+    expect(node.tap.length).toBe(before[0]);
     const passed = node.tap.length;
     send(
       first,
