@@ -223,7 +223,16 @@ class Merge {
       delete this.#values[key];
       delete this.#origins[key];
     }
+    const { nodeName } = this.#sources;
+    if (this.#origins.ip === this.#file.place(["nodes", nodeName, "ip"])) {
+      delete this.#values.ip;
+      delete this.#origins.ip;
+    }
     this.#takeRaw(values, () => `the authority's shared part ${number}`);
+    const ip = this.#values.nodes?.[nodeName]?.ip;
+    if (ip !== undefined && this.#values.ip === undefined) {
+      this.#take({ ip }, () => `the authority's shared part ${number}`);
+    }
   }
 
   fileHoldsSecret(): boolean {

@@ -65,9 +65,18 @@ export function withPushed(
   } catch (error) {
     if (!(error instanceof WeftError)) throw error;
     const why = error.message.split("\n")[0] ?? "";
+    // Who may do what is not decided by the file that the authority replaced.
+    if (pushed.values["acl"] !== undefined) throw aclRefused(why);
     const problem = `this node goes by its own file, for the authority's shared part cannot be used: ${why}`;
     return { config: file, problem };
   }
+}
+
+function aclRefused(why: string): WeftError {
+  return new WeftError(
+    "config-invalid",
+    `the authority's shared part holds access rules and cannot be used here: ${why}; correct this node's file, or push again`,
+  );
 }
 
 /** Only what the authority of this file signed; the state folder proves nothing. */

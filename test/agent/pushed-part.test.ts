@@ -69,6 +69,21 @@ describe("the pushed shared part", () => {
     ]);
   });
 
+  it("moves the address that it promises this node, whatever the file promised", () => {
+    const file = "range: 10.2.0.0/16\nnodes:\n  alpha: {ip: 10.2.0.5}\n";
+    save(emitPushed({ range: "10.1.0.0/16", nodes: { alpha: { ip: "10.1.0.6" } } }));
+    const { config, problem } = whole(file);
+    expect(problem).toBeUndefined();
+    expect(config.claims).toEqual([{ name: "alpha", ip: "10.1.0.6" }]);
+    save(emitPushed({ range: "10.1.0.0/16" }));
+    expect(whole(file).problem).toBeUndefined();
+  });
+
+  it("with access rules that cannot be used, the node does not start without them", () => {
+    save(emitPushed({ range: "10.1.0.0/99", acl: "default deny" }));
+    expect(() => whole("range: 10.2.0.0/16\n")).toThrow(/access rules and cannot be used here/);
+  });
+
   it("without one, by another authority, or in another network, the file stands", () => {
     expect(subnetText(whole("range: 10.2.0.0/16\n").config.range)).toBe("10.2.0.0/16");
     save(emitPushed({ range: "10.1.0.0/16" }), suite.signingKeyPair(new Uint8Array(32).fill(7)));
