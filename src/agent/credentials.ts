@@ -1,7 +1,7 @@
 /** What authority mode keeps in the state folder of a running agent: its certificate and its invites. */
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { fromHex } from "../base/bytes.ts";
+import { equalBytes, fromHex } from "../base/bytes.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
 import type { NodeCommand, NodeReply } from "../node/command.ts";
 import type { NodeConfig } from "../node/config.ts";
@@ -9,6 +9,7 @@ import type { Invite } from "../node/invites.ts";
 import {
   certificateFile,
   loadCertificate,
+  readCertificates,
   type Wearable,
   wearable,
   writeCertificates,
@@ -59,10 +60,14 @@ export class Credentials {
     return this.#write(invitesFile(this.#folder), () => saveInvites(this.#folder, invites));
   }
 
+  /** What another hand stored meanwhile, for another key or by another word, waits for the next start. */
   wear(certificate: Uint8Array): void {
-    this.#write(certificateFile(this.#folder), () =>
-      writeCertificates(this.#folder, [certificate]),
-    );
+    const worn = this.#worn?.bytes;
+    this.#write(certificateFile(this.#folder), () => {
+      const stored = readCertificates(this.#folder);
+      const others = stored.filter((one) => worn === undefined || !equalBytes(one, worn));
+      writeCertificates(this.#folder, [...others.slice(0, 1), certificate]);
+    });
     if (this.#worn !== undefined) this.#worn = { ...this.#worn, bytes: certificate };
   }
 

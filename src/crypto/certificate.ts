@@ -87,6 +87,12 @@ export function emitCertificate(certificate: Certificate): Uint8Array {
   return bytes;
 }
 
+/** Whether it is within its bound: names, groups and claims together may be too long. */
+export function isEmittable(certificate: Certificate): boolean {
+  const body = signedPart(certificate, certificate.issuer);
+  return body.length + SIGNATURE_BYTES <= MAX_CERTIFICATE_BYTES;
+}
+
 /** @param signer the issuer's Ed25519 pair */
 export function signCertificate(
   suite: CryptoSuite,

@@ -2,7 +2,7 @@
 import { equalBytes } from "../base/bytes.ts";
 import type { Ip } from "../base/net.ts";
 import { reachesNoFurther } from "./authority-rules.ts";
-import { type Certificate, emitCertificate, signCertificate } from "./certificate.ts";
+import { type Certificate, emitCertificate, isEmittable, signCertificate } from "./certificate.ts";
 import { emitChain } from "./certificate-chain.ts";
 import type { CryptoSuite, KeyPair } from "./suite.ts";
 
@@ -66,7 +66,7 @@ export function signAsMember(
   if (!reachesNoFurther({ ...facts, ...dates }, issuer.certificate)) return undefined;
   if (equalBytes(publicKey, issuer.certificate.publicKey)) return undefined;
   const leaf = signCertificate(suite, issuer.signing, { ...facts, ...dates });
-  return emitChain(emitCertificate(leaf), issuer.bytes);
+  return isEmittable(leaf) ? emitChain(emitCertificate(leaf), issuer.bytes) : undefined;
 }
 
 function datesOf({ wallSeconds, days }: Validity, end: number) {

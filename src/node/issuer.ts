@@ -6,7 +6,7 @@
  *      question ──> refused ──────────────────────────────> answer
  *          └──> granted ──> keep (the agent writes) ──> kept ──> answer
  */
-import { fromHex, toHex } from "../base/bytes.ts";
+import { equalBytes, fromHex, toHex } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop-reason.ts";
 import { Outbox } from "../base/machine.ts";
 import type { Ip } from "../base/net.ts";
@@ -72,12 +72,19 @@ type Keeping<W> =
   | { readonly kind: "grant"; readonly before: Invite; readonly to: Answerable<W> }
   | { readonly kind: "invite"; readonly id: number; readonly invited: Invited };
 
+/** Keys are replaced when one is lost, not as a habit. */
+const ROTATE_AGAIN_SECONDS = 86_400;
+/** As many as one issuer's members that replace a key within a day. */
+const MAX_ROTATED = 1_024;
+
 export class Issuer<W> {
   readonly #options: IssuerOptions;
   readonly #invites: Invites;
   readonly #out = new Outbox<IssuerOutput<W>>();
   /** The agent answers each before the next input: one at a time in practice. */
   readonly #keeping = new Map<number, Keeping<W>>();
+  /** Other keys that were certified for a serial number, oldest first. */
+  readonly #rotated = new Map<bigint, { readonly publicKey: Uint8Array; readonly until: number }>();
   #nextKeeping = 1;
 
   constructor(options: IssuerOptions) {
@@ -98,6 +105,10 @@ export class Issuer<W> {
     if (beyond !== undefined) return refuse(beyond);
     const secret = rng.bytes(INVITE_SECRET_BYTES);
     const { name, groups, claims, seconds } = wish;
+    const trial = { publicKey: rng.bytes(32), name, groups, claims };
+    if (this.#sign(wallSeconds, trial) === undefined) {
+      return refuse("its certificate would be too long: give fewer or shorter groups and claims");
+    }
     const invite: Invite = {
       number: toHex(rng.bytes(SERIAL_BYTES)),
       ...{ name, groups, claims },
@@ -187,15 +198,30 @@ export class Issuer<W> {
       return this.#refuse(to, "bad-question");
     }
     // What the authority granted itself is the authority's to grant again.
-    if (old.mayIssue) return this.#refuse(to, "too-much");
+    if (old.mayIssue || member.value.issuers.length === 0) return this.#refuse(to, "too-much");
     const { name, groups, claims } = old;
     const { publicKey } = question;
+    if (!equalBytes(publicKey, old.publicKey) && !this.#mayRotate(wallSeconds, old, publicKey)) {
+      return this.#refuse(to, "too-much");
+    }
     const salt = toHex(publicKey) === toHex(old.publicKey) ? old.salt : undefined;
     // One serial number for all that came of one grant: revoked by it, no older key is left to return with.
     const line = { serial: old.serial, ...(salt === undefined ? {} : { salt }) };
     const certificate = this.#sign(wallSeconds, { publicKey, name, groups, claims }, line);
     if (certificate === undefined) return this.#refuse(to, "too-much");
     this.#answer(to, { kind: "granted", certificate });
+  }
+
+  /** A new key is a new place on the ring: one grant has at most one more a day. */
+  #mayRotate(wallSeconds: number, old: Certificate, publicKey: Uint8Array): boolean {
+    const known = this.#rotated.get(old.serial);
+    const isAgain = known !== undefined && equalBytes(known.publicKey, publicKey);
+    if (known !== undefined && !isAgain && wallSeconds < known.until) return false;
+    this.#rotated.delete(old.serial);
+    this.#rotated.set(old.serial, { publicKey, until: wallSeconds + ROTATE_AGAIN_SECONDS });
+    const oldest = this.#rotated.keys().next();
+    if (this.#rotated.size > MAX_ROTATED && !oldest.done) this.#rotated.delete(oldest.value);
+    return true;
   }
 
   /** @param line what stays of the certificate that this one replaces */

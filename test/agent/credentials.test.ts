@@ -10,6 +10,8 @@ import {
   writeCertificates,
 } from "../../src/agent/certificate-file.ts";
 import { ascending, ascendingIps } from "../../src/agent/certificate-lists.ts";
+import type { Config } from "../../src/agent/config.ts";
+import { Credentials } from "../../src/agent/credentials.ts";
 import type { WeftError } from "../../src/agent/errors.ts";
 import {
   invitesFile,
@@ -44,6 +46,19 @@ function codeOf(step: () => unknown): string {
     return (error as WeftError).code;
   }
 }
+
+describe("a renewal", () => {
+  it("leaves what another hand stored meanwhile for the next start", () => {
+    const whole = config as unknown as Config;
+    const credentials = new Credentials({ suite, config: whole, folder }, () => undefined);
+    writeCertificates(folder, [own]);
+    credentials.load(seed);
+    writeCertificates(folder, [others, own]);
+    const renewed = papers.signed(identityOf(1), { name: "alpha", serial: 9n });
+    credentials.wear(renewed);
+    expect(readCertificates(folder)).toEqual([others, renewed]);
+  });
+});
 
 describe("the certificate of a node", () => {
   const load = () => loadCertificate(suite, config, folder, seed);

@@ -244,6 +244,8 @@ describe("certificates that end", () => {
     expect(new Membership(suite, papers.keys).verify(bytes ?? new Uint8Array(0), NOW).ok).toBe(
       true,
     );
+    const again = cluster.host(1).command({ name: "rotate", seed: new Uint8Array(32).fill(0x78) });
+    expect(replyTo(cluster, cluster.host(1), again)?.kind).not.toBe("certificate");
   });
 });
 
