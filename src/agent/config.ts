@@ -230,7 +230,8 @@ class Merge {
     }
     this.#takeRaw(values, () => `the authority's shared part ${number}`);
     const ip = this.#values.nodes?.[nodeName]?.ip;
-    if (ip !== undefined && this.#values.ip === undefined) {
+    // Else the claim is enough: it goes by the node's name.
+    if (ip !== undefined && this.#values.ip === undefined && this.#values.address === "static") {
       this.#take({ ip }, () => `the authority's shared part ${number}`);
     }
   }
