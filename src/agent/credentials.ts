@@ -63,12 +63,12 @@ export class Credentials {
   /** What another hand stored meanwhile, for another key or by another word, waits for the next start. */
   wear(certificate: Uint8Array): void {
     const worn = this.#worn?.bytes;
-    this.#write(certificateFile(this.#folder), () => {
+    const isKept = this.#write(certificateFile(this.#folder), () => {
       const stored = readCertificates(this.#folder);
       const others = stored.filter((one) => worn === undefined || !equalBytes(one, worn));
       writeCertificates(this.#folder, [...others.slice(0, 1), certificate]);
     });
-    if (this.#worn !== undefined) this.#worn = { ...this.#worn, bytes: certificate };
+    if (isKept && this.#worn !== undefined) this.#worn = { ...this.#worn, bytes: certificate };
   }
 
   /**

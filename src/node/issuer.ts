@@ -72,6 +72,13 @@ type Keeping<W> =
   | { readonly kind: "grant"; readonly before: Invite; readonly to: Answerable<W> }
   | { readonly kind: "invite"; readonly id: number; readonly invited: Invited };
 
+interface Rotated {
+  readonly publicKey: Uint8Array;
+  readonly salt: Uint8Array;
+  /** Unix seconds */
+  readonly until: number;
+}
+
 /** Keys are replaced when one is lost, not as a habit. */
 const ROTATE_AGAIN_SECONDS = 86_400;
 /** As many as one issuer's members that replace a key within a day. */
@@ -84,7 +91,7 @@ export class Issuer<W> {
   /** The agent answers each before the next input: one at a time in practice. */
   readonly #keeping = new Map<number, Keeping<W>>();
   /** Other keys that were certified for a serial number, oldest first. */
-  readonly #rotated = new Map<bigint, { readonly publicKey: Uint8Array; readonly until: number }>();
+  readonly #rotated = new Map<bigint, Rotated>();
   #nextKeeping = 1;
 
   constructor(options: IssuerOptions) {
@@ -201,27 +208,32 @@ export class Issuer<W> {
     if (old.mayIssue || member.value.issuers.length === 0) return this.#refuse(to, "too-much");
     const { name, groups, claims } = old;
     const { publicKey } = question;
-    if (!equalBytes(publicKey, old.publicKey) && !this.#mayRotate(wallSeconds, old, publicKey)) {
-      return this.#refuse(to, "too-much");
-    }
-    const salt = toHex(publicKey) === toHex(old.publicKey) ? old.salt : undefined;
+    const salt = this.#saltFor(wallSeconds, old, publicKey);
+    if (salt === undefined) return this.#refuse(to, "too-much");
     // One serial number for all that came of one grant: revoked by it, no older key is left to return with.
-    const line = { serial: old.serial, ...(salt === undefined ? {} : { salt }) };
+    const line = { serial: old.serial, salt };
     const certificate = this.#sign(wallSeconds, { publicKey, name, groups, claims }, line);
     if (certificate === undefined) return this.#refuse(to, "too-much");
     this.#answer(to, { kind: "granted", certificate });
   }
 
-  /** A new key is a new place on the ring: one grant has at most one more a day. */
-  #mayRotate(wallSeconds: number, old: Certificate, publicKey: Uint8Array): boolean {
+  /**
+   * Key and salt give a place on the ring. The same key keeps its salt, another one gets one of ours, and
+   * the same again when it asks again; one grant has at most one other key a day.
+   *
+   * @returns undefined: not yet
+   */
+  #saltFor(wallSeconds: number, old: Certificate, publicKey: Uint8Array): Uint8Array | undefined {
+    if (equalBytes(publicKey, old.publicKey)) return old.salt;
     const known = this.#rotated.get(old.serial);
-    const isAgain = known !== undefined && equalBytes(known.publicKey, publicKey);
-    if (known !== undefined && !isAgain && wallSeconds < known.until) return false;
+    if (known !== undefined && equalBytes(known.publicKey, publicKey)) return known.salt;
+    if (known !== undefined && wallSeconds < known.until) return undefined;
+    const salt = this.#options.rng.bytes(SALT_BYTES);
     this.#rotated.delete(old.serial);
-    this.#rotated.set(old.serial, { publicKey, until: wallSeconds + ROTATE_AGAIN_SECONDS });
+    this.#rotated.set(old.serial, { publicKey, salt, until: wallSeconds + ROTATE_AGAIN_SECONDS });
     const oldest = this.#rotated.keys().next();
     if (this.#rotated.size > MAX_ROTATED && !oldest.done) this.#rotated.delete(oldest.value);
-    return true;
+    return salt;
   }
 
   /** @param line what stays of the certificate that this one replaces */
