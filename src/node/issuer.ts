@@ -251,9 +251,10 @@ export class Issuer<W> {
   }
 
   #mayIssue(wallSeconds: number): boolean {
-    const { own } = this.#options;
+    const { own, membership } = this.#options;
     const chain = parseChain(own.bytes);
     if (!chain.ok || !own.member.certificate.mayIssue) return false;
+    if (membership.isRevoked(own.bytes)) return false;
     return dateFaultOf(chain.value, wallSeconds) === undefined;
   }
 

@@ -50,7 +50,7 @@ describeWhere(TITLE, kernelNeeds("miniupnpd"), () => {
       await a.online();
       const mapped = async () => (await a.status())?.portMapping.state === "mapped";
       const started = performance.now();
-      await a.explain(() => eventually("the port is mapped", mapped, 20_000));
+      await a.explain(() => eventually("the port is mapped", mapped, 60_000));
       figure(`port mapping: ${protocol} after ${Math.round(performance.now() - started)} ms`);
       expect((await a.status())?.portMapping).toEqual({
         state: "mapped",
@@ -62,12 +62,12 @@ describeWhere(TITLE, kernelNeeds("miniupnpd"), () => {
       peer.start();
       await peer.online();
       const joined = async () => (await peer.status())?.peers[0]?.link === "direct";
-      await peer.explain(() => eventually("the peer came in", joined, 20_000));
+      await peer.explain(() => eventually("the peer came in", joined, 60_000));
       expect((await peer.status())?.peers).toMatchObject([
         { name: "a", endpoint: `${OUTSIDE}:7117` },
       ]);
       const ip = (await a.status())?.lease?.ip ?? "";
-      await eventually("a ping from outside", () => reaches(peer, ip), 10_000);
+      await eventually("a ping from outside", () => reaches(peer, ip), 30_000);
       await peer.stop();
 
       await a.stop();
@@ -84,7 +84,7 @@ describeWhere(TITLE, kernelNeeds("miniupnpd"), () => {
       const mapping = (await a.status())?.portMapping;
       return mapping?.state === "none" && mapping.reason.startsWith("upnp: ") && mapping;
     };
-    const mapping = await eventually("all three were tried", told, 20_000);
+    const mapping = await eventually("all three were tried", told, 60_000);
     expect(mapping).toEqual({ state: "none", reason: expect.stringMatching(/^upnp: /) });
     expect(a.log).not.toMatch(/port map/);
     expect((await a.status())?.health).toEqual([]);
