@@ -57,7 +57,9 @@ describeWhere(TITLE, kernelNeeds("miniupnpd"), () => {
         protocol,
         external: `${OUTSIDE}:7117`,
       });
-      expect(await rules(box.machine)).toContain(`dnat ip to ${inside.ip}:7117`);
+      const rule = `dnat ip to ${inside.ip}:7117`;
+      const isThere = async () => (await rules(box.machine)).includes(rule);
+      await eventually("the router has its rule", isThere, 20_000);
 
       peer.start();
       await peer.online();
@@ -71,7 +73,8 @@ describeWhere(TITLE, kernelNeeds("miniupnpd"), () => {
       await peer.stop();
 
       await a.stop();
-      expect(await rules(box.machine)).not.toContain("dnat ip to");
+      const isGone = async () => !(await rules(box.machine)).includes("dnat ip to");
+      await eventually("the router has taken it away", isGone, 20_000);
       await router.stop();
     });
   }
