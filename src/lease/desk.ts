@@ -41,6 +41,11 @@ export interface Draft {
  * nobody gets an answer in time.
  */
 const MAX_UNDER_WAY = 8;
+/**
+ * One question of so many looks for an address, however many held ones wait: where renewals alone
+ * take all there is, a machine that comes now still gets its own.
+ */
+const SOUGHT_EVERY = 4;
 
 /** Writes records and asks the DHT for the claims; knows which claim waits for which answer. */
 export class Desk {
@@ -49,10 +54,13 @@ export class Desk {
   readonly #underWay = new Map<number, Claim>();
   /**
    * To be asked, oldest first; at most one for each claim. What is held comes before what is looked
-   * for: proven leases make room in this node's share of the DHT for new ones (dht/quota.ts).
+   * for: proven leases make room in this node's share of the DHT for new ones (dht/quota.ts). All but
+   * one question of SOUGHT_EVERY.
    */
   readonly #queues = [new Map<number, Queued>(), new Map<number, Queued>()] as const;
   #requests = 0;
+  /** Questions since the last one that looked for an address. */
+  #sinceSought = 0;
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -127,12 +135,20 @@ export class Desk {
 
   #askNext(): void {
     if (this.#underWay.size >= MAX_UNDER_WAY) return;
-    const queue = this.#queues.find(({ size }) => size > 0);
+    const queue = this.#nextQueue();
     for (const [request, { claim, input }] of queue ?? []) {
       queue?.delete(request);
       this.#underWay.set(request, claim);
+      this.#sinceSought = input.kind === "create" ? 0 : this.#sinceSought + 1;
       return this.output({ kind: "dht", input });
     }
+  }
+
+  #nextQueue(): Map<number, Queued> | undefined {
+    const [held, sought] = this.#queues;
+    const isTheTurnOfSought = this.#sinceSought >= SOUGHT_EVERY - 1;
+    const inOrder = isTheTurnOfSought ? [sought, held] : [held, sought];
+    return inOrder.find(({ size }) => size > 0);
   }
 
   /** Never 0: that means "nothing is under way". */
