@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { configDefaults, defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
  * Real agents on a real kernel, in two lanes: first the files that wait for most of their time, a few
@@ -24,9 +25,35 @@ const ALONE = [
   "post-quantum",
   "swarm-hundreds",
   "twelve-sites",
-].map((name) => `test/netns/${name}.test.ts`);
-for (const file of ALONE) {
-  if (!existsSync(new URL(file, import.meta.url))) throw new Error(`ALONE: there is no ${file}`);
+].map(pathOf);
+
+/** More than a minute each, or they wait for another of these: begun last, they would end alone. */
+const LONG = [
+  "containers",
+  "packages",
+  "path-mtu",
+  "revocation",
+  "survival",
+  "dhcp-clients",
+  "relay-choice",
+  "authority",
+  "bridge-clients",
+].map(pathOf);
+for (const file of [...ALONE, ...LONG]) {
+  if (!existsSync(new URL(file, import.meta.url))) throw new Error(`there is no ${file}`);
+}
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification): boolean =>
+      LONG.some((path) => moduleId.endsWith(`/${path}`));
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
+function pathOf(name: string): string {
+  return `test/netns/${name}.test.ts`;
 }
 
 /** A file uses a sixth of a processor on the average: five of them leave half of two processors free. */
@@ -43,6 +70,7 @@ const COMMON = {
 export default defineConfig({
   test: {
     globalSetup: ["test/netns/nothing-left.ts"],
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {

@@ -12,10 +12,16 @@ const REPORTS = join(ROOT, "build", "reports");
 const only = process.argv.slice(2);
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const reasons = [];
-/** The stage under way. */
-let running;
+/** What runs now. */
+const running = new Set();
+/** A signal came: nothing more begins. */
+let isEnding = false;
 
-/** Every stage: a name for `npm test -- NAME`, and what it runs. */
+/**
+ * Every stage: a name for `npm test -- NAME`, and what it runs. The engine's compilers and sanitizers
+ * want processors, and the kernel's sharing lane leaves half of them free: they run at the same time,
+ * the engine behind everything else and silent until it is done.
+ */
 const STAGES = [
   {
     name: "check",
@@ -26,43 +32,72 @@ const STAGES = [
   },
   { name: "unit", run: () => vitest("unit", "vitest.config.ts") },
   { name: "sim", run: () => vitest("sim", "vitest.sim.config.ts") },
-  { name: "engine", run: engine },
-  { name: "kernel", run: () => vitest("kernel", "vitest.kernel.config.ts") },
+  { name: "engine", run: () => (isWanted("kernel") ? later("kernel") : engine(ALOUD)) },
+  { name: "kernel", run: kernel },
 ];
+/** How a program runs: its output shown at once or at its end, and words before its own. */
+const ALOUD = { isSilent: false, before: [] };
+const BEHIND = { isSilent: true, before: ["nice", "-n", "19"] };
 
 /** Runs of each fuzz target: its seeds and a few seconds of what they lead to. */
 const SMOKE_RUNS = "10000";
 
 /** The engine's tests plainly and under sanitizers, then a smoke of each fuzz target. */
-async function engine() {
+async function engine(how) {
   const node = process.execPath;
-  await harness("engine", ["make", "-s", "-j2", "-C", "native/engine", "test"]);
-  await harness("engine under ASan and UBSan", [node, "scripts/sanitize.mjs", "asan"]);
-  await harness("engine under TSan", [node, "scripts/sanitize.mjs", "tsan"]);
+  await harness("engine", ["make", "-s", "-j2", "-C", "native/engine", "test"], how);
+  await harness("engine under ASan and UBSan", [node, "scripts/sanitize.mjs", "asan"], how);
+  await harness("engine under TSan", [node, "scripts/sanitize.mjs", "tsan"], how);
   const smoke = ["--smoke", "--seed", "1", "--runs", SMOKE_RUNS];
-  await harness("fuzz targets", [node, "scripts/fuzz.mjs", ...smoke]);
+  await harness("fuzz targets", [node, "scripts/fuzz.mjs", ...smoke], how);
+}
+
+/** Both lanes; the second one has the machine to itself. */
+async function kernel() {
+  const beside = isWanted("engine") ? engine(BEHIND) : undefined;
+  await vitest("kernel-sharing", "vitest.kernel.config.ts", ["--project=sharing"]);
+  await beside;
+  await vitest("kernel-alone", "vitest.kernel.config.ts", ["--project=alone"]);
+}
+
+function later(stage) {
+  console.log(`beside the stage ${stage}`);
+}
+
+function isWanted(name) {
+  return only.length === 0 || only.includes(name);
 }
 
 function bin(name) {
   return join(ROOT, "node_modules", ".bin", name);
 }
 
-/** Shows what the program says while it says it. @returns its exit status and output */
-function play(argv) {
-  const child = spawn(argv[0], argv.slice(1), { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
-  running = child;
+/** @returns its exit status and output */
+async function play(argv, { isSilent, before } = ALOUD) {
+  if (isEnding) return new Promise(() => undefined);
+  const [program, ...rest] = [...before, ...argv];
+  const child = spawn(program, rest, {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", isSilent ? "pipe" : "inherit"],
+  });
+  running.add(child);
   let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text) => {
-    process.stdout.write(text);
+  const hear = (text) => {
     output += text;
-  });
-  return new Promise((resolve) => {
+    if (!isSilent) process.stdout.write(text);
+  };
+  child.stdout.setEncoding("utf8").on("data", hear);
+  child.stderr?.setEncoding("utf8").on("data", hear);
+  const status = await new Promise((resolve) => {
     child.once("error", (error) => {
-      console.error(`${argv[0]}: ${error.message}`);
-      resolve({ status: 127, output });
+      console.error(`${program}: ${error.message}`);
+      resolve(127);
     });
-    child.once("close", (status) => resolve({ status: status ?? 128, output }));
+    child.once("close", (code) => resolve(code ?? 128));
   });
+  running.delete(child);
+  if (isSilent) process.stdout.write(output);
+  return { status, output };
 }
 
 async function command(name, argv) {
@@ -71,10 +106,11 @@ async function command(name, argv) {
   if (status !== 0) console.error(`${name} failed`);
 }
 
-async function vitest(name, config) {
+async function vitest(name, config, more = []) {
   const report = join(REPORTS, `${name}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const { status, output } = await play([bin("vitest"), "run", "--config", config, ...reporters]);
+  const argv = [bin("vitest"), "run", "--config", config, ...reporters, ...more];
+  const { status, output } = await play(argv);
   noteReasons(output);
   if (!existsSync(report)) return count({ failed: 1 });
   const { numPassedTests, numFailedTests, numPendingTests, numFailedTestSuites } = JSON.parse(
@@ -86,8 +122,8 @@ async function vitest(name, config) {
 }
 
 /** A test program of ours that ends in `N passed, N failed` lines. */
-async function harness(name, argv) {
-  const { status, output } = await play(argv);
+async function harness(name, argv, how) {
+  const { status, output } = await play(argv, how);
   count({ skipped: noteReasons(output) });
   let seen = 0;
   for (const match of output.matchAll(/(\d+) passed, (\d+) failed/g)) {
@@ -122,17 +158,19 @@ for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ]) {
-  process.once(signal, () => {
-    // On a terminal the stage got the signal too; either way it cleans up before we go.
-    if (running === undefined || running.exitCode !== null) process.exit(code);
-    running.once("close", () => process.exit(code));
-    running.kill(signal);
+  process.once(signal, async () => {
+    isEnding = true;
+    // On a terminal they got the signal too; either way they clean up before we go.
+    const ends = [...running].map((child) => new Promise((done) => child.once("close", done)));
+    for (const child of running) child.kill(signal);
+    await Promise.all(ends);
+    process.exit(code);
   });
 }
 rmSync(REPORTS, { recursive: true, force: true });
 mkdirSync(REPORTS, { recursive: true });
 for (const stage of STAGES) {
-  if (only.length > 0 && !only.includes(stage.name)) continue;
+  if (!isWanted(stage.name)) continue;
   const started = Date.now();
   console.log(`\n== ${stage.name}`);
   await stage.run();

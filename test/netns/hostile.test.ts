@@ -31,6 +31,8 @@ const TITLE = "strangers get silence, members speak for themselves only";
 /** UDP payload of a full Ethernet frame over IPv4. */
 const DATAGRAM_MAX = 1_472;
 const RECORDED = 10_000;
+/** Longer than handshakes wait before they repeat a message. */
+const QUIET_MS = 2_000;
 /** Of each forged kind: a counter that moves by accident would not move by this much. */
 const COPIES = 20;
 
@@ -174,8 +176,7 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark", "ethtool", "g++
     expect(payloads.map(typeOf)).toContain(DATAGRAM_TYPES["handshake-1"]);
     const before = await peersOf("a");
     await sendFromStranger(stranger.ip, payloads);
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
-    const answers = await toStranger.datagrams("udp");
+    const answers = await whenQuiet(() => toStranger.datagrams("udp"));
     figure(`a join replayed: ${bytesOf(payloads)} bytes sent, ${answers.length} answers`);
     expect(bytesOf(answers.map(({ payload }) => payload))).toBeLessThan(bytesOf(payloads));
     expect(await peersOf("a")).toEqual(before);
@@ -261,13 +262,13 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark", "ethtool", "g++
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /** What an answer would need is long over when a whole exchange of others is done. */
   async function expectSilenceAndLife(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await expectLife();
     const heard = await toStranger.datagrams("udp");
     expect(
       heard.map(({ payload }) => `type ${typeOf(payload)}, ${payload.length / 2} bytes`),
     ).toEqual([]);
-    await expectLife();
   }
 
   async function expectLife(): Promise<void> {
@@ -304,6 +305,18 @@ describeWhere(TITLE, kernelNeeds("python3", "tcpdump", "tshark", "ethtool", "g++
     return { mac: status?.mac ?? "", ip: status?.lease?.ip ?? "" };
   }
 });
+
+/** What is there once nothing more came for longer than an answer is repeated after. */
+async function whenQuiet<T>(read: () => Promise<readonly T[]>): Promise<readonly T[]> {
+  let seen = await read();
+  const isOver = async () => {
+    const before = seen.length;
+    seen = await read();
+    return seen.length === before;
+  };
+  await eventually("nothing more comes", isOver, 20_000, QUIET_MS);
+  return seen;
+}
 
 function typeOf(payload: string): number {
   return Number.parseInt(payload.slice(0, 2), 16);

@@ -177,15 +177,24 @@ describeWhere(TITLE, kernelNeeds(), () => {
     return stdout.trim();
   }
 
-  /** The lost machine runs for a while, and nobody takes it. */
+  /** The lost machine runs for a while and asks, and nobody takes it. */
   async function comesBackInVain(): Promise<void> {
+    const refusedBefore = await refusals();
     await weft(lost, ["up", "lab", "--timeout", "1"]);
+    const asked = async () => (await refusals()) > refusedBefore;
+    await eventually("the lost machine was refused", asked, WITHIN_MS, 100);
     const until = performance.now() + WATCHED_MS;
     while (performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 200));
       for (const site of [alpha, beta]) expect(await isLinkedWithLost(site)).toBe(false);
     }
     expect((await statusOf(lost)).state).toBeDefined();
+  }
+
+  /** Handshakes of revoked keys at alpha and beta. */
+  async function refusals(): Promise<number> {
+    const counts = await Promise.all([alpha, beta].map(revokedAt));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** Whatever it calls itself, and wherever it is on the ring. */
@@ -203,12 +212,17 @@ async function run(site: Site, words: readonly string[], input = ""): Promise<st
 }
 
 /** Over the control socket: a command line takes a second of a busy machine. */
-function ask(site: Site, method: "status" | "members"): Promise<Reply> {
+function ask(site: Site, method: "status" | "members" | "metrics"): Promise<Reply> {
   return callAgent(join(site.folder, "run", "lab.sock"), method);
 }
 
 async function statusOf(site: Site): Promise<AgentStatus> {
   return (await ask(site, "status")) as unknown as AgentStatus;
+}
+
+async function revokedAt(site: Site): Promise<number> {
+  const { text } = (await ask(site, "metrics")) as unknown as { readonly text: string };
+  return Number(/^weft_dropped_total\{reason="revoked"\} (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
 async function membersAt(site: Site): Promise<readonly MemberRow[]> {
