@@ -17,6 +17,7 @@ describeWhere(TITLE, kernelNeeds("conntrack"), () => {
     await cluster.startAll();
     const started = performance.now();
     for (const agent of [first, second]) await untilDirect(agent, third, 10_000);
+    for (const agent of [first, second]) await untilDirect(third, agent, 10_000);
     figure(
       `same port twice: both direct ${(performance.now() - started).toFixed(0)} ms after the last lease`,
     );
