@@ -181,7 +181,7 @@ export class Issuer<W> {
     if (invite.used !== undefined) {
       if (invite.used.publicKey !== toHex(publicKey)) return this.#refuse(to, "used");
       // Its first answer was lost, or is still being written down.
-      if (!this.#isBeingKept(invite)) this.#grant(to, invite.used.certificate);
+      if (!this.#isBeingKept(invite)) this.#grantAgain(wallSeconds, to, invite.used.certificate);
       return;
     }
     if (wallSeconds > invite.ends) return this.#refuse(to, "ended", invite.ends);
@@ -272,6 +272,14 @@ export class Issuer<W> {
 
   #hash(secret: Uint8Array): Uint8Array {
     return this.#options.suite.blake2b(32, secret);
+  }
+
+  /** @param certificate hex; what ended meanwhile lets nobody in */
+  #grantAgain(wallSeconds: number, to: Answerable<W>, certificate: string): void {
+    const chain = parseChain(fromHex(certificate) ?? new Uint8Array(0));
+    const fault = chain.ok ? dateFaultOf(chain.value, wallSeconds) : undefined;
+    if (fault?.kind === "ended") return this.#refuse(to, "ended", fault.date);
+    this.#grant(to, certificate);
   }
 
   /** @param certificate hex */

@@ -16,15 +16,11 @@ import type { CoreEvent } from "../base/event.ts";
 import { Outbox } from "../base/machine.ts";
 import type { Endpoint } from "../base/net.ts";
 import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
-import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
-import type { ClusterKeys } from "../crypto/cluster-keys.ts";
 import { dhKeyPairOf, type Identity, identityFromSeed } from "../crypto/identity.ts";
 import { openAnswer, sealQuestion } from "../crypto/issue-seal.ts";
 import { appendMacs } from "../crypto/mac.ts";
-import type { Membership } from "../crypto/membership.ts";
 import type { OwnCertificate } from "../crypto/own-certificate.ts";
-import type { CryptoSuite } from "../crypto/suite.ts";
 import { DropCounters } from "../link/drop-counters.ts";
 import { RateWindow } from "../link/rate-window.ts";
 import {
@@ -38,25 +34,25 @@ import {
 import { DATAGRAM_TYPES, PAYLOAD_TYPES } from "../wire/message-type.ts";
 import type { NodeReply } from "./command.ts";
 import type { Invite } from "./invites.ts";
-import { type InviteWish, Issuer, type IssuerOutput } from "./issuer.ts";
+import { type InviteWish, Issuer, type IssuerOptions, type IssuerOutput } from "./issuer.ts";
 import { type IssuingPeer, Renewal } from "./renewal.ts";
 
 /** Questions on their way to another member: all that the rate lets through while one lives. */
 const MAX_FORWARDED = 1_024;
 /** A routed question and its answer take a few round trips. */
 const FORWARDED_MS: Millis = 10_000;
-/** Each costs one X25519: 100 are 1 % of a core, and a whole class joins within a second. */
-const MAX_QUESTIONS_PER_SECOND = 100;
+/** Each costs one X25519, and 100 of them 1 % of a core; a whole class joins within a second. */
+const STRANGERS_PER_SECOND = 100;
+/** What a member carries to another for strangers: less than what its own links let it bring. */
+const FORWARDED_PER_SECOND = 20;
+/**
+ * More than strangers can fill by way of others: each link brings ISSUE_QUESTIONS_PER_SECOND at most, so
+ * that who holds the network key alone keeps no member from its renewal.
+ */
+const MEMBERS_PER_SECOND = 500;
 
-export interface IssuingOptions {
-  readonly suite: CryptoSuite;
-  readonly rng: Rng;
-  readonly keys: ClusterKeys;
-  readonly identity: Identity;
-  readonly membership: Membership;
-  readonly own: OwnCertificate;
+export interface IssuingOptions extends IssuerOptions {
   readonly self: RingAddress;
-  readonly invites: readonly Invite[];
 }
 
 export type IssuingOutput =
@@ -103,7 +99,9 @@ export class Issuing {
   readonly #options: IssuingOptions;
   readonly #issuer: Issuer<Way>;
   readonly #renewal: Renewal;
-  readonly #questions = new RateWindow();
+  readonly #strangers = new RateWindow();
+  readonly #forwarded = new RateWindow();
+  readonly #members = new RateWindow();
   /** Oldest first: all live equally long. */
   readonly #pending = new Map<number, Pending>();
   readonly #drops = new DropCounters();
@@ -159,8 +157,9 @@ export class Issuing {
     if (got.from.port === 0) return this.#drops.count("bad-field");
     const { id, issuer, sealed } = parsed.value;
     const way = { kind: "stranger", socket: got.socket, to: got.from, id } as const;
-    if (issuer === this.#options.self) return this.#ask(now, wallSeconds, way, sealed);
-    if (!this.#isWithinRate(now)) return;
+    if (this.#strangers.add(now) > STRANGERS_PER_SECOND) return this.#drops.count("rate-limited");
+    if (issuer === this.#options.self) return this.#ask(wallSeconds, way, sealed);
+    if (this.#forwarded.add(now) > FORWARDED_PER_SECOND) return this.#drops.count("rate-limited");
     const own = this.#remember(now, { kind: "stranger", way, until: now + FORWARDED_MS });
     if (own !== undefined) this.#route(issuer, "issue-question", { id: own, sealed });
   }
@@ -178,7 +177,8 @@ export class Issuing {
     if (!parsed.ok) return this.#drops.count(parsed.reason);
     const { id, sealed } = parsed.value;
     if (got.payloadType === PAYLOAD_TYPES["issue-question"]) {
-      return this.#ask(now, wallSeconds, { kind: "member", to: got.source, id }, sealed);
+      if (this.#members.add(now) > MEMBERS_PER_SECOND) return this.#drops.count("rate-limited");
+      return this.#ask(wallSeconds, { kind: "member", to: got.source, id }, sealed);
     }
     const pending = this.#pending.get(id);
     if (pending === undefined) return this.#drops.count("not-for-us");
@@ -205,25 +205,20 @@ export class Issuing {
   ): void {
     const { suite, own } = this.#options;
     const [issuer] = [...this.#renewal.issuers(), ...asked.issuers];
-    const { mayIssue } = own.member.certificate;
-    if (mayIssue || issuer === undefined) {
+    const { certificate, issuers } = own.member;
+    // Members refuse both: what the authority granted itself is the authority's to grant again.
+    const isTheAuthoritys = certificate.mayIssue || issuers.length === 0;
+    if (isTheAuthoritys || issuer === undefined) {
       const detail = "only the authority can sign another key for this node: use weft sign";
       return this.#reply(id, { kind: "failed", code: "unavailable", detail });
     }
     this.#askFor(now, issuer, identityFromSeed(suite, asked.seed), id);
   }
 
-  #ask(now: Millis, wallSeconds: number, way: Way, sealed: Uint8Array): void {
-    if (!this.#isWithinRate(now)) return;
+  #ask(wallSeconds: number, way: Way, sealed: Uint8Array): void {
     const reason = this.#issuer.ask(wallSeconds, way, sealed);
     if (reason !== undefined) this.#drops.count(reason);
     this.#drain();
-  }
-
-  #isWithinRate(now: Millis): boolean {
-    if (this.#questions.add(now) <= MAX_QUESTIONS_PER_SECOND) return true;
-    this.#drops.count("rate-limited");
-    return false;
   }
 
   #askFor(now: Millis, issuer: IssuingPeer, next: Identity, command: number | undefined): void {

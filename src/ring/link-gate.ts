@@ -18,6 +18,10 @@ const DHT_REQUESTS_PER_SECOND = 500;
 /** Three sites with 250 machines each that start within a second stay below. */
 const DHT_REQUEST_BURST = 2_000;
 
+/** Each costs its issuer an X25519; a neighbour also brings those of a class that joins by it. */
+const ISSUE_QUESTIONS_PER_SECOND = 10;
+const ISSUE_QUESTION_BURST = 64;
+
 export const HANDSHAKE_RATE: GateRate = {
   perSecond: HANDSHAKES_PER_SECOND,
   burst: HANDSHAKE_BURST,
@@ -25,6 +29,11 @@ export const HANDSHAKE_RATE: GateRate = {
 export const DHT_REQUEST_RATE: GateRate = {
   perSecond: DHT_REQUESTS_PER_SECOND,
   burst: DHT_REQUEST_BURST,
+};
+
+export const ISSUE_QUESTION_RATE: GateRate = {
+  perSecond: ISSUE_QUESTIONS_PER_SECOND,
+  burst: ISSUE_QUESTION_BURST,
 };
 
 export class LinkGate {

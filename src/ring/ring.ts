@@ -38,7 +38,7 @@ import { Expiring } from "./expiring.ts";
 import { Forwarder, HOP_LIMIT } from "./forward.ts";
 import { IdleLinks } from "./idle.ts";
 import { Join } from "./join.ts";
-import { DHT_REQUEST_RATE, HANDSHAKE_RATE, LinkGate } from "./link-gate.ts";
+import { DHT_REQUEST_RATE, HANDSHAKE_RATE, ISSUE_QUESTION_RATE, LinkGate } from "./link-gate.ts";
 import { isUsable, LinkTable, type RingLink } from "./link-table.ts";
 import { Lists } from "./lists.ts";
 import { nearOf } from "./near-set.ts";
@@ -83,6 +83,7 @@ export class Ring implements Machine<RingInput, RingOutput> {
   readonly #gates: ReadonlyMap<number, LinkGate> = new Map([
     [PAYLOAD_TYPES.handshake, new LinkGate(HANDSHAKE_RATE)],
     [PAYLOAD_TYPES["dht-request"], new LinkGate(DHT_REQUEST_RATE)],
+    [PAYLOAD_TYPES["issue-question"], new LinkGate(ISSUE_QUESTION_RATE)],
   ]);
   readonly #attempts = new Attempts();
   readonly #quarantine = new Expiring<true>(QUARANTINED_MAX);
