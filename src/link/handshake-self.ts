@@ -7,6 +7,7 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Rng } from "../base/rng.ts";
 import type { Millis } from "../base/time.ts";
 import { type DateFault, endOf } from "../crypto/authority-rules.ts";
+import { parseChain } from "../crypto/certificate-chain.ts";
 import { type ClusterKeys, handshakePrologue } from "../crypto/cluster-keys.ts";
 import type { Identity } from "../crypto/identity.ts";
 import { appendMacs } from "../crypto/mac.ts";
@@ -187,13 +188,19 @@ export class HandshakeSelf {
     });
   }
 
-  /** A certificate in place of the one that a linked peer showed: for the same key and address. */
+  /**
+   * A certificate in place of the one that a linked peer showed: for the same key and address, and not
+   * an older one that grants what the newer does not. Reasons: those of `Membership.verify`, replayed.
+   */
   judgeRenewed(
     bytes: Uint8Array,
-    peer: Pick<PeerFacts, "publicKey" | "address">,
+    peer: Pick<PeerFacts, "publicKey" | "address" | "certificate">,
   ): Parsed<CertifiedFacts> {
     const member = this.options.membership.verify(bytes, this.wallSeconds);
     if (!member.ok) return member;
+    const held = parseChain(peer.certificate);
+    const since = held.ok ? held.value.leaf.certificate.notBefore : 0;
+    if (member.value.certificate.notBefore < since) return dropped("replayed");
     const facts = certifiedFacts(member.value, bytes);
     const isSame = facts.address === peer.address && equalBytes(facts.publicKey, peer.publicKey);
     return isSame ? parsed(facts) : dropped("bad-certificate");

@@ -17,7 +17,6 @@ import { CertificateWatch, type RefusedDate } from "./certificate-watch.ts";
 import { DropCounters } from "./drop-counters.ts";
 import type { ConnectRequest, FreshLinks } from "./handshake-initiator.ts";
 import {
-  type CertifiedFacts,
   type Channel,
   type HandshakeResult,
   HandshakeSelf,
@@ -43,7 +42,8 @@ import {
 } from "./link-types.ts";
 import type { LinksOptions } from "./links-options.ts";
 import { OwnCandidates, type Witness } from "./own-candidates.ts";
-import { greetedBy, peerInfo, replacePeer } from "./peer-info.ts";
+import { PeerCertificates } from "./peer-certificates.ts";
+import { greetedBy, peerInfo } from "./peer-info.ts";
 import { noteRefusedSize } from "./refused-size.ts";
 import { convictionOf, directLinksOf, relayHintsOf } from "./relay-choice.ts";
 import { type DirectLink, Relays } from "./relays.ts";
@@ -85,6 +85,7 @@ export class Links
   readonly #lingering = new Lingering();
   readonly #self: HandshakeSelf;
   readonly #watch = new CertificateWatch();
+  readonly #certificates: PeerCertificates;
   readonly #own: OwnCandidates;
   readonly #handshakes: Handshakes;
   readonly #relays: Relays;
@@ -98,6 +99,7 @@ export class Links
     this.#options = options;
     this.#links = new LinkTable(options.rng, (id) => this.#lingering.has(id));
     this.#self = new HandshakeSelf({ ...options, rng: options.rng.fork("handshake") }, this);
+    this.#certificates = new PeerCertificates(this.#self, this.#watch, this.#drops);
     this.#self.onDateFault = (fault) => this.#watch.refused(this.#lastNow, fault);
     this.#handshakes = new Handshakes({
       self: this.#self,
@@ -341,7 +343,7 @@ export class Links
     this.#handshakes.settle(facts.address, endpoint);
     link.relayHints = facts.relays;
     link.install(now, result);
-    this.#certified(now, link, facts);
+    if (this.#certificates.shown(now, link, facts)) this.#reopen(now, link);
     this.#out.push(greetedBy(link.id, facts));
     if (existing === undefined) this.#attachEarlyRelays(now, link);
     if (channel.kind === "socket" && facts.observed !== undefined) {
@@ -378,19 +380,6 @@ export class Links
     return link;
   }
 
-  /** A link lives as long as the certificate that its peer showed last. */
-  #certified(now: Millis, link: Link, facts: CertifiedFacts): void {
-    const { certificateEnd, ...said } = facts;
-    this.#watch.linked(now, link.id, said.name, certificateEnd);
-    if (replacePeer(link, said)) this.#reopen(now, link);
-  }
-
-  #renewed(now: Millis, link: Link, bytes: Uint8Array): void {
-    const facts = this.#self.judgeRenewed(bytes, link.peer);
-    if (facts.ok) this.#certified(now, link, facts.value);
-    else this.#drops.count(facts.reason);
-  }
-
   /** The peer may have built its relay before our side of the handshake was done. */
   #attachEarlyRelays(now: Millis, link: Link): void {
     for (const { via, viaAddress, label } of this.#relays.endsOf(link.address)) {
@@ -405,7 +394,7 @@ export class Links
     for (const { via, label } of link.paths.relays) this.#relays.release(via, label);
     const isTold = link.end(reason, tellPeer);
     this.#traversal.forget(link.id);
-    this.#watch.forget(link.id);
+    this.#certificates.forget(link.id);
     this.#drainLink(now, link);
     if (!isTold || !this.#lingering.add(now, link.id)) {
       this.#engine({ op: "session-close", session: link.id });
@@ -471,7 +460,9 @@ export class Links
     switch (out.kind) {
       case "relay-message":
         if (out.message.type === "certificate") {
-          return this.#renewed(now, link, out.message.certificate);
+          const { certificate } = out.message;
+          if (this.#certificates.renewed(now, link, certificate)) this.#reopen(now, link);
+          return;
         }
         return this.#relays.receive(now, { link: link.id, address: link.address }, out.message);
       case "want-relay":

@@ -3,8 +3,10 @@ import { SeededRng } from "../../src/base/rng.ts";
 import { NEVER } from "../../src/base/time.ts";
 import { Membership } from "../../src/crypto/membership.ts";
 import { CertificateWatch } from "../../src/link/certificate-watch.ts";
+import { DropCounters } from "../../src/link/drop-counters.ts";
 import { HandshakeSelf } from "../../src/link/handshake-self.ts";
 import type { PeerInfo } from "../../src/link/link-types.ts";
+import { PeerCertificates } from "../../src/link/peer-certificates.ts";
 import { replacePeer } from "../../src/link/peer-info.ts";
 import { DAY, identityOf, NOW, Papers } from "../crypto/papers.ts";
 import { suite } from "../support/suite.ts";
@@ -66,9 +68,18 @@ describe("a certificate in place of the one of the handshake", () => {
   const facts = self.judgeRenewed(papers.chain(issuer, second, { serial: 4n }), peerOf());
 
   function peerOf() {
-    const member = new Membership(suite, papers.keys).verify(papers.chain(issuer, second), NOW);
+    const certificate = papers.chain(issuer, second);
+    const member = new Membership(suite, papers.keys).verify(certificate, NOW);
     if (!member.ok) throw new Error(member.reason);
-    return { publicKey: second.signing.publicKey, address: member.value.address };
+    return { publicKey: second.signing.publicKey, address: member.value.address, certificate };
+  }
+
+  function peerInfoOf(): PeerInfo {
+    if (!facts.ok) throw new Error(facts.reason);
+    return {
+      ...{ link: 1, ...facts.value, boot: 1n, minorVersion: 0, capabilities: 0 },
+      ...{ digest: new Uint8Array(32), candidates: [], initiatedHere: true },
+    };
   }
 
   it("tells groups, serial, issuers and end of the peer", () => {
@@ -91,13 +102,29 @@ describe("a certificate in place of the one of the handshake", () => {
     }
   });
 
+  it("is no older one, with what it granted", () => {
+    const older = papers.chain(issuer, second, { notBefore: NOW - 2 * DAY, groups: ["web"] });
+    expect(self.judgeRenewed(older, peerOf())).toEqual({ ok: false, reason: "replayed" });
+  });
+
+  it("is looked at once in ten seconds, for each link", () => {
+    const drops = new DropCounters();
+    const certificates = new PeerCertificates(self, new CertificateWatch(), drops);
+    const linkOf = (id: number) => ({ id, peer: { ...peerInfoOf(), link: id } });
+    const [link, another] = [linkOf(1), linkOf(2)];
+    const show = (now: number, to: typeof link, group: string) =>
+      certificates.renewed(now, to, papers.chain(issuer, second, { groups: [group] }));
+    expect(show(0, link, "web")).toBe(true);
+    for (let i = 0; i < 100; i++) expect(show(9_999, link, "ops")).toBe(false);
+    expect(drops.snapshot()).toEqual({ "rate-limited": 100 });
+    expect(show(9_999, another, "ops")).toBe(true);
+    expect(show(10_000, link, "ops")).toBe(true);
+    expect(link.peer.groups).toEqual(["ops"]);
+  });
+
   it("is news for the layers above when name or groups changed", () => {
     if (!facts.ok) throw new Error(facts.reason);
-    const peer: PeerInfo = {
-      ...{ link: 1, ...facts.value, boot: 1n, minorVersion: 0, capabilities: 0 },
-      ...{ digest: new Uint8Array(32), candidates: [], initiatedHere: true },
-    };
-    const link = { peer };
+    const link = { peer: peerInfoOf() };
     expect(replacePeer(link, { ...facts.value, serial: 5n })).toBe(false);
     expect(link.peer.serial).toBe(5n);
     expect(replacePeer(link, { ...facts.value, groups: ["web"] })).toBe(true);
