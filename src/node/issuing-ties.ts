@@ -52,6 +52,7 @@ function act(now: Millis, parts: Parts, out: IssuingOutput): NodeOutput | undefi
       return { kind: "keep-invites", keeping: out.keeping, invites: out.invites };
     case "certificate":
       parts.links.handle(now, { kind: "certificate", bytes: out.bytes });
+      parts.vnet.handle(now, { kind: "certificate" });
       return { kind: "certificate", bytes: out.bytes };
     case "reply":
     case "event":

@@ -240,8 +240,9 @@ export class Node implements Machine<NodeInput, NodeOutput> {
         return this.#outbox.push({ ...news, mtu: this.#mtu });
       case "link-up":
         this.#unanswered = false;
-        this.#linkedUnder(now);
         return this.#linksChanged(now);
+      case "handshake":
+        return this.#linkedUnder(now);
       case "link-down":
         return this.#linksChanged(now);
       case "connect-failed":

@@ -35,6 +35,8 @@ export type News =
   | { readonly kind: "interface"; readonly ip: Ip; readonly prefix: number }
   | { readonly kind: "link-up"; readonly peer: PeerInfo }
   | { readonly kind: "link-down"; readonly address: RingAddress }
+  /** With a member, of a new link or of an old one. */
+  | { readonly kind: "handshake" }
   | ConnectFailed
   | { readonly kind: "reflexive"; readonly socket: SocketIndex; readonly endpoint: Endpoint }
   | { readonly kind: "view"; readonly view: RingView }
@@ -173,7 +175,7 @@ export class Wiring {
       case "greeted":
         this.#parts.notices.greeted(output.link, output);
         this.#takeNotices(now);
-        return;
+        return this.#news.push({ kind: "handshake" });
       case "path": {
         ring.handle(now, output);
         const { link, path } = output;

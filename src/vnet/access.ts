@@ -50,6 +50,11 @@ export class Access {
     this.#context.engine({ op: "acl", session: peer.link, ...rules });
   }
 
+  /** This node itself is in other groups now, and its rules with each peer may be others. */
+  selfChanged(): void {
+    for (const peer of this.#peers.all()) this.linkUp(peer);
+  }
+
   /** Whether a flooded frame may go to our host. */
   letsIn(now: Millis, sender: FloodSender, frame: Uint8Array): boolean {
     if (this.#options === undefined) return true;

@@ -5,6 +5,7 @@
 import { toHex } from "../base/bytes.ts";
 import { dropped, type Parsed, parsed } from "../base/drop-reason.ts";
 import type { RingAddress } from "../base/ring-address.ts";
+import { endOf } from "../crypto/authority-rules.ts";
 import type { Member } from "../crypto/membership.ts";
 import { type Flood, floodSignedText } from "../wire/flood.ts";
 import { FloodWindow } from "./flood-window.ts";
@@ -24,14 +25,21 @@ export class Origin {
   readonly publicKey: Uint8Array;
   readonly name: string;
   readonly groups: readonly string[];
+  /** Of its certificates, unix seconds; 0 = never. */
+  readonly #end: number;
   readonly bucket = new TokenBucket(ORIGIN_PER_SECOND, ORIGIN_PER_SECOND);
   readonly #windows = new Map<bigint, FloodWindow>();
 
-  constructor({ address, certificate }: Member) {
+  constructor({ address, certificate, issuers }: Member) {
     this.address = address;
     this.publicKey = certificate.publicKey;
     this.name = certificate.name;
     this.groups = certificate.groups;
+    this.#end = endOf([certificate, ...issuers]);
+  }
+
+  hasEnded(wallSeconds: number): boolean {
+    return this.#end !== 0 && wallSeconds > this.#end;
   }
 
   /** How the flood stands, without counting it. */
@@ -70,7 +78,8 @@ export class FloodOrigins {
 
   /** What is known without any check of signatures: enough to drop repetitions cheaply. */
   known(flood: Flood): Origin | undefined {
-    return this.#origins.get(originName(flood));
+    const origin = this.#origins.get(originName(flood));
+    return origin?.hasEnded(this.#wallSeconds) ? undefined : origin;
   }
 
   /** Checks certificate and signature. Errors: `bad-certificate`, `foreign-network`, `bad-signature`. */

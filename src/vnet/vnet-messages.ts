@@ -86,6 +86,8 @@ export type VnetInput =
   | { readonly kind: "resolve"; readonly token: number; readonly ip: Ip }
   /** Unix time, only for the dates of certificates in floods; 0 until told. */
   | { readonly kind: "wall"; readonly wallSeconds: number }
+  /** This node's own certificate was renewed: its groups may be others. */
+  | { readonly kind: "certificate" }
   /** The authority shut somebody out. */
   | { readonly kind: "revoked" };
 

@@ -176,6 +176,8 @@ export class Vnet implements Machine<VnetInput, VnetOutput> {
         return this.#queries.ask(now, input.token, input.ip);
       case "wall":
         return this.#floods.setWall(input.wallSeconds);
+      case "certificate":
+        return this.#access.selfChanged();
       case "revoked":
         return this.#floods.revoked();
       case "view":

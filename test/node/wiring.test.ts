@@ -33,6 +33,23 @@ function heardByVnet(outputs: readonly LinksOutput[]): unknown[] {
   return vnet.told;
 }
 
+describe("a handshake", () => {
+  it("is news each time, and a link that opens again under other groups is none", () => {
+    const notices = { greeted: () => undefined, poll: () => undefined };
+    const links = new Stub([{ kind: "greeted", link: 7, revocations: 0, shared: 0 }]);
+    const others = [stub("stun"), stub("streams"), stub("ring"), stub("dht"), stub("leases")];
+    const parts = { ...Object.fromEntries(others), notices, links, vnet: new Stub() };
+    const wiring = new Wiring(parts as unknown as Parts, undefined);
+    wiring.pump(0);
+    expect(wiring.poll()).toEqual({ kind: "handshake" });
+    expect(wiring.poll()).toBeUndefined();
+  });
+});
+
+function stub(name: string): [string, Stub] {
+  return [name, new Stub()];
+}
+
 describe("a path is told to vnet as usable", () => {
   const direct: PathView = { kind: "direct", socket: 0, endpoint: { ip: "192.0.2.1", port: 1 } };
   const path = { kind: "path", link: 7, address: 2n, rttMs: undefined } as const;

@@ -73,8 +73,8 @@ function optionsOf(list: AccessRules): AccessOptions {
   };
 }
 
-function benchWith(list: AccessRules): Bench {
-  const bench = new Bench(1, new FakeDht(), { access: optionsOf(list) });
+function benchWith(list: AccessRules, more: Partial<AccessOptions> = {}): Bench {
+  const bench = new Bench(1, new FakeDht(), { access: { ...optionsOf(list), ...more } });
   bench.input({ kind: "timeout" });
   bench.bind("10.9.0.5");
   bench.take();
@@ -96,6 +96,16 @@ describe("the engine", () => {
       [7, 1],
       [8, 0],
     ]);
+  });
+
+  it("is told again when this node's own certificate has other groups", () => {
+    let groups = ["servers"];
+    const bench = benchWith(WEB_ONLY, { self: () => ({ name: "node-1", groups }) });
+    bench.linkUp(makeMember(2), 7);
+    expect(policiesOf(bench)).toEqual([[7, 1]]);
+    groups = [];
+    bench.input({ kind: "certificate" });
+    expect(policiesOf(bench)).toEqual([[7, 0]]);
   });
 
   it("is told that a peer may do anything, should there have been rules before", () => {
