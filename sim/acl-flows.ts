@@ -23,12 +23,15 @@ interface Flow {
 
 export class AclFlows implements FlowMemory {
   readonly #flows = new Map<string, Flow>();
+  #firstSentAt: Millis | undefined;
 
   /** A packet of ours leaves: its flow begins or goes on. */
   sent(now: Millis, packet: TransportPacket): void {
+    this.#firstSentAt ??= now;
+    const takesUp = now < this.#firstSentAt + ENGINE_LIMITS.aclTakeUpMs;
     const name = nameOfSent(packet);
     const before = this.#alive(now, name);
-    const phase = afterSent(before?.phase, packet);
+    const phase = afterSent(takesUp, before?.phase, packet);
     if (phase === undefined) return;
     if (before === undefined && this.#flows.size >= ENGINE_LIMITS.aclFlows) this.#giveUpOne();
     this.#flows.set(name, flowOf(now, packet, phase));
@@ -69,12 +72,17 @@ export class AclFlows implements FlowMemory {
   }
 }
 
-/** Undefined when the packet begins no flow. One of TCP is taken up in the middle, too. */
-function afterSent(before: Phase | undefined, packet: TransportPacket): Phase | undefined {
-  if (packet.protocol !== PROTOCOL_TCP) return "steady";
-  if ((packet.tcpFlags & RST) !== 0) return before === undefined ? undefined : "closing";
-  if ((packet.tcpFlags & FIN) !== 0) return "closing";
-  if ((packet.tcpFlags & SYN) !== 0) return "opening";
+/** Undefined when the packet begins no flow. @param takesUp one of TCP may be older than we are */
+function afterSent(
+  takesUp: boolean,
+  before: Phase | undefined,
+  { protocol, tcpFlags }: TransportPacket,
+): Phase | undefined {
+  if (protocol !== PROTOCOL_TCP) return "steady";
+  if ((tcpFlags & (SYN | ACK | RST | FIN)) === SYN) return "opening";
+  const isInMiddle = (tcpFlags & (SYN | RST)) === 0;
+  if (before === undefined && !(takesUp && isInMiddle)) return undefined;
+  if ((tcpFlags & (FIN | RST)) !== 0) return "closing";
   return before ?? "steady";
 }
 

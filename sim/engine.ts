@@ -370,8 +370,11 @@ export class SoftwareEngine implements Engine {
 
   #setAcl(session: Session, policy: AclPolicy | undefined): Outcome {
     if (policy === undefined) session.acl = undefined;
-    else if (!isWithinLimits(policy)) return "table-full";
-    else if (session.acl === undefined) session.acl = new AclGate(policy, this.#sender.flows);
+    else if (!isWithinLimits(policy)) {
+      // Rules that cannot be kept are no leave: a peer without any may begin nothing.
+      session.acl ??= new AclGate({ allowsRest: false, rules: [] }, this.#sender.flows);
+      return "table-full";
+    } else if (session.acl === undefined) session.acl = new AclGate(policy, this.#sender.flows);
     else session.acl.policy = policy;
     return undefined;
   }

@@ -46,12 +46,15 @@ class AclFlows {
 
   static uint64_t secondsOf(const AclPacket& packet, Phase phase);
   static uint64_t stateOf(uint64_t nowMs, const AclPacket& packet, Phase phase);
-  static std::optional<Phase> afterSent(std::optional<Phase> before, const AclPacket& packet);
+  std::optional<Phase> afterSent(uint64_t nowMs, std::optional<Phase> before,
+                                 const AclPacket& packet) const;
   static Phase afterReceived(Phase before, const AclPacket& packet);
   Set& setOf(uint64_t name) const { return sets_[name % sets]; }
   static Slot& worst(Set& set);
 
   SipKey key_;
+  /// The first call of sent(), which TX makes.
+  std::optional<uint64_t> firstSentMs_;
   std::unique_ptr<Set[]> sets_;
 };
 

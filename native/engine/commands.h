@@ -141,6 +141,8 @@ struct Acl {
   /// Filled by the engine for its threads: the policy in its quick form, and the one flow table.
   std::shared_ptr<const AclTable> table;
   std::shared_ptr<AclFlows> flows;
+  /// In place of a policy that was refused: rules that are there stay.
+  bool onlyWhereNone = false;
 };
 struct LabelOut {
   SessionId session = 0;

@@ -41,6 +41,9 @@ inline constexpr uint64_t aclTcpTransitorySeconds = 240;
 inline constexpr uint64_t aclUdpSeconds = 300;
 inline constexpr uint64_t aclIcmpSeconds = 60;
 inline constexpr uint64_t aclOtherSeconds = 600;
+/// TCP flows older than this process are taken up in the middle for so long after the first packet
+/// that would begin one: an agent that was restarted keeps the sessions of its host.
+inline constexpr uint64_t aclTakeUpMs = 120'000;
 /// Fragments follow their first one for so long: as long as Linux puts packets together.
 inline constexpr uint64_t aclFragmentMs = 30'000;
 /// Frames that wait for a forwarding decision.

@@ -98,7 +98,12 @@ class Engine::Impl {
   void applyAcl(Acl command) {
     if (command.policy) {
       command.table = AclTable::make(*command.policy);
-      if (command.table == nullptr) return counters_.drop(DropReason::tableFull);
+      if (command.table == nullptr) {
+        counters_.drop(DropReason::tableFull);
+        // Rules that cannot be kept are no leave: a peer without any may begin nothing.
+        command.table = AclTable::make(AclPolicy{});
+        command.onlyWhereNone = true;
+      }
       if (flows_ == nullptr) flows_ = std::make_shared<AclFlows>();
       command.flows = flows_;
       command.policy.reset();

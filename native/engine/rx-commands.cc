@@ -95,7 +95,7 @@ void RxThread::onFilter(const Filter& command) {
 /// The TX thread counts the command of an unknown session.
 void RxThread::onAcl(const Acl& command) {
   RxSession* session = sessions_.find(command.session);
-  if (session == nullptr) return;
+  if (session == nullptr || (command.onlyWhereNone && session->acl != nullptr)) return;
   if (command.table == nullptr) {
     session->acl.reset();
   } else if (session->acl != nullptr) {

@@ -6,8 +6,10 @@
 
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <span>
 
 namespace weft {
@@ -46,10 +48,14 @@ inline uint64_t siphash(const SipKey& key, std::span<const uint64_t> words) {
   return a ^ b ^ c ^ d;
 }
 
-/// A key of this process: waits for the entropy of a machine that has just booted.
+/// A key of this process: waits for the entropy of a machine that has just booted. So few bytes
+/// come whole or, where a signal ends the wait, not at all. A kernel without the call ends the
+/// process: names that others can foretell keep nobody out.
 inline SipKey drawSipKey() {
   SipKey key{};
-  (void)!getrandom(key.data(), sizeof key, 0);
+  while (getrandom(key.data(), sizeof key, 0) != static_cast<ssize_t>(sizeof key)) {
+    if (errno != EINTR) std::abort();
+  }
   return key;
 }
 

@@ -80,6 +80,7 @@ void TxThread::onForward(const Forward& forward) {
 void TxThread::onAcl(const Acl& command) {
   TxSession* session = sessions_.find(command.session);
   if (session == nullptr) return counters_.drop(DropReason::badField);
+  if (command.onlyWhereNone && session->acl != nullptr) return;
   session->acl.reset();
   if (command.table != nullptr) {
     session->acl = std::make_unique<AclWatch>(command.table, command.flows);

@@ -69,6 +69,11 @@ export const ENGINE_LIMITS = {
   aclUdpSeconds: 300,
   aclIcmpSeconds: 60,
   aclOtherSeconds: 600,
+  /**
+   * TCP flows older than this process are taken up in the middle for so long after the first packet
+   * that would begin one: an agent that was restarted keeps the sessions of its host.
+   */
+  aclTakeUpMs: 120_000,
   /** Fragments follow their first one for so long: as long as Linux puts packets together. */
   aclFragmentMs: 30_000,
   /** Frames that wait for a forwarding decision. */

@@ -97,7 +97,7 @@ function ipv4Shape(bytes: Uint8Array, isCut: boolean): Shape | undefined {
   const headerBytes = 4 * ((bytes[0] ?? 0) & 15);
   const end = isCut ? bytes.length : u16(bytes, 2);
   const isWhole = bytes.length >= IPV4_HEADER_BYTES && end >= headerBytes && end <= bytes.length;
-  if (!isWhole || headerBytes < IPV4_HEADER_BYTES) return undefined;
+  if (!isWhole || headerBytes < IPV4_HEADER_BYTES || (bytes[0] ?? 0) >> 4 !== 4) return undefined;
   const fragment = u16(bytes, 6) & 0x3fff;
   return {
     isV6: false,

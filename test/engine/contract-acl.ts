@@ -66,14 +66,15 @@ interface World {
   verdicts(...frames: Uint8Array[]): Promise<boolean[]>;
 }
 
-async function world(lab: Lab, policy: AclPolicy): Promise<World> {
+/** @param policy undefined: the peer has no rules */
+async function world(lab: Lab, policy: AclPolicy | undefined): Promise<World> {
   const node = await lab.node();
   const peer = await RawPeer.make(lab, node, { generation: 1, side: 0 });
   node.engine.apply([
     ...openSession(1, { generation: 1, side: 1 }, direct(peer.socket.endpoint)),
     forward(MAC_B, "local"),
     forward(MAC_A, 1),
-    { op: "acl", session: 1, policy },
+    { op: "acl", session: 1, ...(policy && { policy }) },
     allow(1, [MAC_A, IP_A, IP6_A]),
   ]);
   const send = (...frames: Uint8Array[]): void => {
@@ -285,6 +286,18 @@ export function aclContract(lab: () => Lab): void {
     expect(await verdicts(web)).toEqual([true]);
     node.engine.apply([{ op: "acl", session: 1 }]);
     expect(await verdicts(v4(6, tcp(9, 81)))).toEqual([true]);
+  });
+
+  it("lets nothing in where the first rules of a peer pass a bound, until good ones come", async () => {
+    const { node, verdicts } = await world(lab(), undefined);
+    const web = v4(6, tcp(9, 80));
+    expect(await verdicts(web)).toEqual([true]);
+    const many = Array.from({ length: ENGINE_LIMITS.aclRules + 1 }, () => rule(true));
+    node.engine.apply([{ op: "acl", session: 1, policy: deny(...many) }]);
+    await lab().until(() => droppedFor(node, "table-full") === 1);
+    expect(await verdicts(web)).toEqual([false]);
+    node.engine.apply([{ op: "acl", session: 1, policy: WEB }]);
+    expect(await verdicts(web)).toEqual([true]);
   });
 
   it("judges frames that were held until the filter came", async () => {

@@ -38,19 +38,23 @@ class Model {
   policy: AclPolicy = { allowsRest: false, rules: [] };
   readonly #flows = new Map<string, { second: number; phase: string; kind: Meant["kind"] }>();
   readonly #let = new Map<string, number>();
+  #firstAt: number | undefined;
 
   sent(now: number, packet: Meant): void {
     const { kind, flags, part } = packet;
     if (part === "later" || kind === "reply" || kind === "error") return;
     if (this.#ruled(packet, packet.ourPort)) return;
+    this.#firstAt ??= now;
     const name = flowName(packet);
     const isAlive = this.#isAlive(now, name);
     let phase = isAlive ? (this.#flows.get(name)?.phase ?? "open") : "open";
-    if (kind === "tcp" && (flags & RST) !== 0) {
-      if (!isAlive) return;
-      phase = "closing";
-    } else if (kind === "tcp" && (flags & FIN) !== 0) phase = "closing";
-    else if (kind === "tcp" && (flags & SYN) !== 0) phase = "opening";
+    const isSyn = (flags & (SYN | ACK | RST | FIN)) === SYN;
+    if (kind === "tcp" && isSyn) phase = "opening";
+    else if (kind === "tcp") {
+      const isTakenUp = now < this.#firstAt + 120_000 && (flags & (SYN | RST)) === 0;
+      if (!isAlive && !isTakenUp) return;
+      if ((flags & (FIN | RST)) !== 0) phase = "closing";
+    }
     this.#flows.set(name, { second: Math.floor(now / 1_000), phase, kind });
   }
 
@@ -231,19 +235,42 @@ it("any bytes are a packet of some kind, and never an error", () => {
   );
 });
 
+it("a TCP flow begins with a SYN; in its middle it is taken up for a while only", () => {
+  const flows = new AclFlows();
+  const sends = (now: number, port: number, flags: number): boolean => {
+    const packet = tcpPacket(port, flags);
+    flows.sent(now, packet);
+    return flows.hasSent(now, packet);
+  };
+  expect(sends(5_000, 1, ACK)).toBe(true);
+  expect(sends(5_000, 2, SYN | ACK)).toBe(false);
+  expect(sends(5_000, 3, RST)).toBe(false);
+  expect(sends(124_999, 4, FIN | ACK)).toBe(true);
+  expect(sends(125_000, 5, ACK)).toBe(false);
+  expect(sends(125_000, 6, FIN | ACK)).toBe(false);
+  expect(sends(125_000, 7, SYN)).toBe(true);
+  expect(sends(125_000, 1, ACK)).toBe(true);
+});
+
+it("a packet of another version than its Ethernet type says is none that rules let in", () => {
+  const whole = ipv4("10.9.0.1", "10.9.0.5", 6, tcp(9, 80, SYN));
+  const bent = whole.slice();
+  bent[0] = 0x55;
+  const kindOf = (packet: Uint8Array) => readAclPacket(ethernet(MAC_A, MAC_B, 0x0800, packet)).kind;
+  expect(kindOf(whole)).toBe("transport");
+  expect(kindOf(bent)).not.toBe("transport");
+});
+
+function tcpPacket(port: number, flags: number) {
+  const ip = ipv4("10.9.0.1", "10.9.0.5", 6, tcp(port, 80, flags));
+  const read = readAclPacket(ethernet(MAC_A, MAC_B, 0x0800, ip));
+  if (read.kind !== "transport") throw new Error("no TCP packet");
+  return read;
+}
+
 it("remembers a bounded number of flows; the one that would end first gives way", () => {
   const flows = new AclFlows();
-  const packet = (port: number, flags: number) => {
-    const frame = ethernet(
-      MAC_A,
-      MAC_B,
-      0x0800,
-      ipv4("10.9.0.1", "10.9.0.5", 6, tcp(port, 80, flags)),
-    );
-    const read = readAclPacket(frame);
-    if (read.kind !== "transport") throw new Error("no TCP packet");
-    return read;
-  };
+  const packet = tcpPacket;
   const limit = 65_536;
   flows.sent(1_000, packet(0, SYN));
   for (let port = 1; port < limit; port++) flows.sent(2_000, packet(port, ACK));

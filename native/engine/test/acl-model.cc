@@ -160,16 +160,17 @@ void AclModel::sent(uint64_t nowMs, const Meant& packet) {
   const FlowKey key{packet.ipv6, protocol, packet.source, packet.target,
                     hasPorts(packet) || isIcmp(packet) ? ours : uint16_t{0},
                     hasPorts(packet) || isIcmp(packet) ? theirs : uint16_t{0}};
+  if (firstMs_ == 0) firstMs_ = nowMs;
   const bool alive = isAlive(nowMs, key);
   Phase phase = alive ? flows_[key].phase : Phase::open;
   if (protocol == 6) {
-    if ((packet.flags & rst) != 0) {
-      if (!alive) return;
-      phase = Phase::closing;
-    } else if ((packet.flags & fin) != 0) {
-      phase = Phase::closing;
-    } else if ((packet.flags & syn) != 0) {
+    const int flags = packet.flags & (syn | ack | rst | fin);
+    if (flags == syn) {
       phase = Phase::opening;
+    } else {
+      const bool young = nowMs < firstMs_ + 120'000;
+      if (!alive && (!young || (flags & syn) != 0 || (flags & rst) != 0)) return;
+      if ((flags & (fin | rst)) != 0) phase = Phase::closing;
     }
   }
   flows_[key] = {nowMs / 1000, phase};

@@ -68,6 +68,7 @@ class AclModel {
 
   AclPolicy policy_;
   std::map<FlowKey, Flow> flows_;
+  uint64_t firstMs_ = 0;  // 0 = nothing was sent yet
   std::deque<Let> lets_;
 };
 

@@ -322,6 +322,30 @@ TEST("acl flows: full sets give up what would end first, and nothing grows") {
   CHECK(alive <= limits::aclFlows && alive > limits::aclFlows / 2);
 }
 
+TEST("acl flows: TCP begins with a SYN; in the middle it is taken up for a while only") {
+  AclFlows flows;
+  const auto sends = [&](uint64_t nowMs, uint64_t name, uint8_t flags) {
+    AclPacket tcp;
+    tcp.kind = AclPacket::Kind::transport;
+    tcp.protocol = protocolTcp;
+    tcp.tcpFlags = flags;
+    flows.sent(nowMs, name, tcp);
+    return flows.has(nowMs, name);
+  };
+  CHECK(sends(5'000, 1, tcpAck));
+  CHECK(!sends(5'000, 2, tcpSyn | tcpAck));
+  CHECK(!sends(5'000, 3, tcpRst));
+  const uint64_t last = 5'000 + limits::aclTakeUpMs - 1;
+  CHECK(sends(last, 4, tcpAck));
+  CHECK(sends(last, 5, tcpFin | tcpAck));
+  CHECK(!sends(last + 1, 6, tcpAck));
+  CHECK(!sends(last + 1, 7, tcpFin | tcpAck));
+  CHECK(!sends(last + 1, 8, tcpSyn | tcpAck));
+  CHECK(sends(last + 1, 9, tcpSyn));
+  // what was taken up goes on
+  CHECK(sends(last + 1, 4, tcpAck));
+}
+
 TEST("acl flows: one thread adds while the other looks up") {
   AclFlows flows;
   std::atomic<bool> done{false};
