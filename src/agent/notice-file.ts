@@ -21,9 +21,9 @@ export function noticeFile(folder: string): string {
   return join(folder, "notices");
 }
 
-/** What the file holds, whole or nothing, without touching it. */
+/** What the file holds, whole or nothing, without touching it. @throws WeftError state-unwritable */
 export function readNotices(folder: string): Uint8Array[] {
-  const bytes = readIfThere(noticeFile(folder), MAX_BYTES);
+  const bytes = readFile(noticeFile(folder));
   return (bytes && parseNotices(bytes.toString("utf8"))) ?? [];
 }
 
@@ -48,7 +48,7 @@ export class NoticeFile {
 
   /** @throws WeftError state-unwritable */
   load(): Uint8Array[] {
-    const bytes = this.#read();
+    const bytes = readFile(this.#path);
     if (bytes === undefined) return [];
     this.#text = bytes.toString("utf8");
     const notices = parseNotices(this.#text);
@@ -79,18 +79,6 @@ export class NoticeFile {
       );
     }
   }
-
-  #read(): Buffer | undefined {
-    try {
-      return readIfThere(this.#path, MAX_BYTES);
-    } catch (error) {
-      const why = systemCodeOf(error) ?? messageOf(error);
-      throw new WeftError(
-        "state-unwritable",
-        `${this.#path} cannot be read (${why}): run as its owner`,
-      );
-    }
-  }
 }
 
 export function emitNotices(notices: readonly Uint8Array[]): string {
@@ -106,6 +94,15 @@ export function parseNotices(text: string): Uint8Array[] | undefined {
   if (title !== TITLE || rest.length > NOTICE_KINDS.length) return undefined;
   const notices = rest.map((line) => new Uint8Array(Buffer.from(line, "base64")));
   return emitNotices(notices) === text ? notices : undefined;
+}
+
+function readFile(path: string): Buffer | undefined {
+  try {
+    return readIfThere(path, MAX_BYTES);
+  } catch (error) {
+    const why = systemCodeOf(error) ?? messageOf(error);
+    throw new WeftError("state-unwritable", `${path} cannot be read (${why}): run as its owner`);
+  }
 }
 
 function checksum(body: string): string {

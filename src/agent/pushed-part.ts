@@ -43,6 +43,8 @@ export function parsePushed(body: Uint8Array): Values | undefined {
 
 export interface Whole {
   readonly config: Config;
+  /** What of it the authority pushed, where that counts. */
+  readonly pushed?: Pushed;
   /** Why what the authority pushed does not count here. */
   readonly problem?: string;
 }
@@ -61,7 +63,7 @@ export function withPushed(
   const pushed = pushedFor(suite, file);
   if (pushed === undefined) return { config: file };
   try {
-    return { config: reread(pushed) };
+    return { config: reread(pushed), pushed };
   } catch (error) {
     if (!(error instanceof WeftError)) throw error;
     const why = error.message.split("\n")[0] ?? "";
@@ -79,8 +81,12 @@ function aclRefused(why: string): WeftError {
   );
 }
 
-/** Only what the authority of this file signed; the state folder proves nothing. */
-function pushedFor(suite: CryptoSuite, file: Config): Pushed | undefined {
+/**
+ * What the state folder has of it: only what the authority of this file signed, the folder proves nothing.
+ *
+ * @throws WeftError state-unwritable
+ */
+export function pushedFor(suite: CryptoSuite, file: Config): Pushed | undefined {
   if (file.authority === undefined) return undefined;
   const board = new NoticeBoard(suite, deriveClusterKeys(suite, file.networkKey, file.authority));
   for (const notice of readNotices(join(file.stateDir, file.name))) board.post(notice);

@@ -1,27 +1,23 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { authorityKeyText } from "../../src/agent/authority-key.ts";
 import { type Config, loadConfig, type Pushed } from "../../src/agent/config.ts";
-import { emitNotices, noticeFile } from "../../src/agent/notice-file.ts";
 import { emitPushed, parsePushed, withPushed } from "../../src/agent/pushed-part.ts";
 import { planReload } from "../../src/agent/reload.ts";
 import { subnetText } from "../../src/base/net.ts";
-import { deriveClusterKeys } from "../../src/crypto/cluster-keys.ts";
-import { signNotice } from "../../src/crypto/notice-board.ts";
 import type { KeyPair } from "../../src/crypto/suite.ts";
+import { writePushedFile } from "../support/pushed-file.ts";
 import { suite } from "../support/suite.ts";
 
 const KEY = suite.blake2b(32, new Uint8Array(32).fill(5));
 const authority = suite.signingKeyPair(new Uint8Array(32).fill(6));
-const { networkId } = deriveClusterKeys(suite, KEY);
 
 let folder: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "weft-pushed-"));
-  mkdirSync(join(folder, "lab"));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -34,9 +30,8 @@ function read(more: string, pushed?: Pushed): Config {
   return loadConfig(pushed === undefined ? sources : { ...sources, pushed });
 }
 
-function save(body: Uint8Array, signer: KeyPair = authority, number = 3): void {
-  const notice = signNotice(suite, signer, { kind: "shared", number, networkId, body });
-  writeFileSync(noticeFile(join(folder, "lab")), emitNotices([notice]));
+function save(body: Uint8Array, signer: KeyPair = authority): void {
+  writePushedFile(join(folder, "lab"), { networkKey: KEY, authority: signer, body });
 }
 
 function whole(more: string) {
@@ -77,6 +72,25 @@ describe("the pushed shared part", () => {
     expect(config.claims).toEqual([{ name: "alpha", ip: "10.1.0.6" }]);
     save(emitPushed({ range: "10.1.0.0/16" }));
     expect(whole(file).problem).toBeUndefined();
+  });
+
+  it("whose range leaves out this node's own static address is not used, and that is said", () => {
+    const file = "range: 10.2.0.0/16\naddress: static\nip: 10.2.0.5\n";
+    save(emitPushed({ range: "10.1.0.0/16" }));
+    const { config, problem, pushed } = whole(file);
+    expect([subnetText(config.range), config.ip]).toEqual(["10.2.0.0/16", "10.2.0.5"]);
+    expect(problem).toMatch(/own file, .* cannot be used: \S+lab\.yaml:\d+:\d+: ip: 10\.2\.0\.5 /);
+    expect(pushed).toBeUndefined();
+    save(emitPushed({ range: "10.1.0.0/16", acl: "default deny" }));
+    expect(() => whole(file)).toThrow(/access rules and cannot be used here: .*10\.2\.0\.5/);
+    const claimed = "range: 10.2.0.0/16\naddress: static\nnodes:\n  alpha: {ip: 10.2.0.5}\n";
+    save(emitPushed({ range: "10.1.0.0/16" }));
+    expect(whole(claimed).config.ip).toBe("10.2.0.5");
+    expect(whole(claimed).problem).toMatch(
+      /cannot be used: .*address: is static but there is no ip/,
+    );
+    save(emitPushed({ range: "10.1.0.0/16", nodes: { alpha: { ip: "10.1.0.6" } } }));
+    expect(whole(claimed)).toMatchObject({ config: { ip: "10.1.0.6" }, pushed: { number: 3 } });
   });
 
   it("with access rules that cannot be used, the node does not start without them", () => {

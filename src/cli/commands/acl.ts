@@ -1,16 +1,17 @@
-/** `weft acl test|show`: what the access rules of the file say, without sending anything. */
+/**
+ * `weft acl test|show`: what the access rules say, without sending anything. They are those that an agent
+ * started now goes by: the file's, or in their place what the authority pushed.
+ */
 import { accessText, parseProtocol, protocolName, ruleText } from "../../agent/acl-setting.ts";
-import { type Config, loadConfig } from "../../agent/config.ts";
 import { EXIT, type ExitCode, WeftError } from "../../agent/errors.ts";
-import { nearestWord } from "../../agent/nearest.ts";
-import { type AccessRules, decide, type Subject } from "../../vnet/access-rules.ts";
-import { askStatus, socketOf } from "../agent-call.ts";
+import type { Whole } from "../../agent/pushed-part.ts";
+import type { AccessRules } from "../../vnet/access-rules.ts";
+import { decideBetween, endsOf } from "../acl-ends.ts";
 import { type Command, type CommandContext, textArg } from "../command.ts";
 import { configSources, outputOptions, selectNetwork } from "../options.ts";
 import { print } from "../output.ts";
+import { loadWhole } from "../whole-config.ts";
 
-/** Nobody's: a member that the file gives no group. */
-const ANY: Subject = { name: "any", groups: [] };
 const EVERYTHING: AccessRules = { allowsRest: true, rules: [] };
 
 export const aclCommand: Command = {
@@ -26,33 +27,33 @@ export const aclCommand: Command = {
   async run(context) {
     const { terminal, args } = context;
     const selection = selectNetwork(terminal, args, textArg(context, "network"));
-    const config = loadConfig(configSources(terminal, args, selection));
-    return textArg(context, "action") === "show" ? show(context, config) : test(context, config);
+    const whole = await loadWhole(terminal, configSources(terminal, args, selection));
+    return textArg(context, "action") === "show" ? show(context, whole) : test(context, whole);
   },
 };
 
-function show(context: CommandContext, config: Config): ExitCode {
+function show(context: CommandContext, { config, pushed }: Whole): ExitCode {
   const access = config.acl ?? EVERYTHING;
   const lines = access.rules.map(ruleText);
-  const data = { default: access.allowsRest ? "allow" : "deny", rules: lines };
+  const origin =
+    pushed === undefined ? config.origins.acl : `the authority's shared part ${pushed.number}`;
+  const data = { default: access.allowsRest ? "allow" : "deny", rules: lines, origin };
+  const from = pushed === undefined ? "" : ` (${origin})`;
   print(context.terminal, outputOptions(context.args), data, () =>
-    [accessText(access), ...lines.map((line, i) => `${i + 1}  ${line}`), ""].join("\n"),
+    [`${accessText(access)}${from}`, ...lines.map((line, i) => `${i + 1}  ${line}`), ""].join("\n"),
   );
   return EXIT.ok;
 }
 
-async function test(context: CommandContext, config: Config): Promise<ExitCode> {
+async function test(context: CommandContext, { config }: Whole): Promise<ExitCode> {
   const [from, to, port] = ["from", "to", "port"].map((name) => textArg(context, name));
   if (from === undefined || to === undefined || port === undefined) {
     throw new WeftError("usage", "acl test needs FROM TO PORT: write weft acl test alice web 443");
   }
   const what = parseTarget(port);
-  const ends = {
-    from: await subject(context, config, from),
-    to: await subject(context, config, to),
-  };
+  const ends = await endsOf(context, config, { from, to });
   const access = config.acl ?? EVERYTHING;
-  const { allow, rule } = decide(access, ends, what);
+  const { allow, rule } = decideBetween(access, ends, what);
   const number = rule === undefined ? undefined : access.rules.indexOf(rule) + 1;
   const text = rule === undefined ? undefined : ruleText(rule);
   const protocol = protocolName(what.protocol);
@@ -78,37 +79,4 @@ function parseTarget(text: string): { protocol: number; port: number } {
     return { protocol, port };
   }
   throw new WeftError("usage", `${JSON.stringify(text)} is no port: write 443, 53/udp or icmp`);
-}
-
-/** A node of the file, a group in it, or a peer that the running agent knows. */
-async function subject(context: CommandContext, config: Config, name: string): Promise<Subject> {
-  if (name === "any") return ANY;
-  const filed = config.nodeGroups.find((node) => node.name === name);
-  if (filed !== undefined) return filed;
-  const isNode = name === config.nodeName || config.nodeNames.includes(name);
-  if (isNode) return { name, groups: [] };
-  const groups = groupsOf(config);
-  if (groups.includes(name)) return { name: "", groups: [name] };
-  const peers = await peerNames(context);
-  if (peers.includes(name)) return { name, groups: [] };
-  const known = [...config.nodeNames, ...groups, ...peers, "any"];
-  throw new WeftError(
-    "not-found",
-    `nobody is called ${JSON.stringify(name)}: did you mean ${nearestWord(name, known)}?`,
-  );
-}
-
-function groupsOf(config: Config): string[] {
-  const written = (config.acl?.rules ?? []).flatMap(({ from, to }) => [...from, ...to]);
-  const inRules = written.flatMap((party) => (party.kind === "group" ? [party.name] : []));
-  return [...new Set([...inRules, ...config.nodeGroups.flatMap((node) => node.groups)])];
-}
-
-/** None when no agent runs, or it may not be asked. */
-async function peerNames(context: CommandContext): Promise<string[]> {
-  try {
-    return (await askStatus(socketOf(context))).peers.map((peer) => peer.name);
-  } catch {
-    return [];
-  }
 }
