@@ -2,7 +2,7 @@
 import type { AgentStatus } from "../agent/agent-status.ts";
 import { authorityKeyText } from "../agent/authority-key.ts";
 import { bootstrapText } from "../agent/bootstrap-entry.ts";
-import type { Config, ConfigSources } from "../agent/config.ts";
+import type { Config, ConfigSources, Pushed } from "../agent/config.ts";
 import { KEY_NAMES, KEYS, MAX_BOOTSTRAP } from "../agent/config-schema.ts";
 import { ConfigFile, MAX_FILE_BYTES, valuesFromEnv } from "../agent/config-source.ts";
 import { readIfThere } from "../agent/durable-file.ts";
@@ -22,19 +22,24 @@ export interface Invitation {
 /**
  * @param reached.at more places where this member is reached, e.g. a name with a forwarded port
  * @param reached.grant what makes the other machine a member, in a network with an authority
+ * @param reached.pushed what the authority of it pushed
  */
 export function inviteTo(
   config: Config,
   sources: ConfigSources,
   status: AgentStatus,
-  reached: { readonly at?: readonly string[]; readonly grant?: Grant } = {},
+  reached: {
+    readonly at?: readonly string[];
+    readonly grant?: Grant;
+    readonly pushed?: Pushed | undefined;
+  } = {},
 ): Invitation {
-  const { at = [] } = reached;
+  const { at = [], pushed } = reached;
   const listed = config.bootstrap.map(bootstrapText);
   const own = ownPlaces(status);
   const bootstrap = [...new Set([...at, ...listed, ...own])].slice(0, MAX_BOOTSTRAP);
   const secret = Buffer.from(config.networkKey).toString("base64");
-  const values = { ...fileValues(sources, config), bootstrap };
+  const values = { ...tokenValues(sources, config, pushed), bootstrap };
   const token = { name: config.name, secret, values };
   return {
     token: encodeToken(reached.grant === undefined ? token : { ...token, grant: reached.grant }),
@@ -51,6 +56,18 @@ function ownPlaces({ portMapping, nat }: AgentStatus): string[] {
 function isNearby(place: string): boolean {
   const ip = parseIp(place.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"));
   return ip === undefined || isPrivate(ip);
+}
+
+/** What a token carries: what the authority pushed stands, whole, in place of the file's shared part. */
+export function tokenValues(
+  sources: ConfigSources,
+  config: Pick<Config, "authority">,
+  pushed: Pushed | undefined,
+): ClusterValues {
+  const values = fileValues(sources, config);
+  if (pushed === undefined) return values;
+  for (const key of KEY_NAMES) if (KEYS[key].shared) delete values[key];
+  return { ...values, ...pushed.values };
 }
 
 /** As in the file; what all members must have alike, as this member has it. */

@@ -1,14 +1,22 @@
 /** The verbs of an authority's network, without an agent: what they write, and what they refuse. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readAuthority } from "../../src/agent/authority-file.ts";
 import { readCertificates } from "../../src/agent/certificate-file.ts";
+import { ControlServer } from "../../src/agent/control-server.ts";
 import { decodeToken } from "../../src/agent/join-token.ts";
+import { emitPushed, parsePushed } from "../../src/agent/pushed-part.ts";
 import { fromHex } from "../../src/base/bytes.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 import type { Certificate } from "../../src/crypto/certificate.ts";
 import { parseChain } from "../../src/crypto/certificate-chain.ts";
+import type { KeyPair } from "../../src/crypto/suite.ts";
+import { parseNotice } from "../../src/wire/notice.ts";
+import { STATUS } from "../agent/fake-machine.ts";
+import { writePushedFile } from "../support/pushed-file.ts";
+import { suite } from "../support/suite.ts";
 import { type Ran, runWords } from "./cli-bench.ts";
 
 let folder = "";
@@ -50,6 +58,38 @@ async function signed(machine: string, ...more: readonly string[]): Promise<stri
   const ran = await at("alpha", ["sign", key, "lab", "--name", machine, ...more]);
   expect([ran.code, ran.err]).toEqual([0, ""]);
   return ran.out.trim().replace(/^weft join /, "");
+}
+
+/** As if the first machine had heard it from its peers. */
+function push(values: object, signer = authorityOfAlpha()): void {
+  const secret = /^secret: (\S+)$/m.exec(readFileSync(join(folder, "alpha/etc/lab.yaml"), "utf8"));
+  const networkKey = new Uint8Array(Buffer.from(secret?.[1] ?? "", "base64"));
+  const body = emitPushed(values);
+  writePushedFile(join(folder, "alpha/state/lab"), { networkKey, authority: signer, body });
+}
+
+function authorityOfAlpha(): KeyPair {
+  return suite.signingKeyPair(readAuthority(join(folder, "alpha/etc/lab.authority")));
+}
+
+/** An agent that invites whoever is named, and takes what is pushed. */
+async function agentAtAlpha() {
+  let posted: unknown;
+  const grant = { number: "01".repeat(8), secret: "02".repeat(32), issuer: "03".repeat(32) };
+  const control = new ControlServer(join(folder, "alpha/run/lab.sock"), async (method, params) => {
+    if (method === "status") return { ...STATUS, portMapping: { state: "off" } };
+    if (method === "notices") return { notices: [] };
+    if (method === "invite") {
+      const { name } = params as { name: string };
+      return { ...grant, name, address: "04".repeat(20), ends: 2_000_000_000 };
+    }
+    const { notice } = params as { notice: string };
+    const parsed = parseNotice(new Uint8Array(Buffer.from(notice, "base64url")));
+    posted = parsed.ok ? parsePushed(parsed.value.body) : undefined;
+    return { notice: "shared", number: 4 };
+  });
+  await control.listen();
+  return { posted: () => posted, close: () => control.close() };
 }
 
 describe("weft init --authority", () => {
@@ -145,6 +185,31 @@ describe("weft sign", () => {
     await at("plain", ["init", "lab"]);
     const plain = await at("plain", [...words, join(folder, "other/etc/lab.authority")]);
     expect(plain.err).toContain("lab has no authority");
+  });
+});
+
+describe("a token made after a push", () => {
+  it("carries the pushed shared part, whole, by sign and by invite; a push still sends the file's", async () => {
+    await init("--range", "10.2.0.0/16");
+    appendFileSync(join(folder, "alpha/etc/lab.yaml"), "lease: 30m\n");
+    push({ range: "10.1.0.0/16", nodes: { beta: { ip: "10.1.0.9" } } });
+    const signedFor = decodeToken(await signed("beta")).values;
+    const { posted, close } = await agentAtAlpha();
+    const invited = await at("alpha", ["invite", "gamma", "lab"]);
+    const pushed = await at("alpha", ["config", "push", "lab"]);
+    close();
+    expect([invited.code, pushed.code, pushed.err]).toEqual([0, 0, ""]);
+    for (const values of [signedFor, decodeToken(invited.out).values]) {
+      expect(values).toMatchObject({ range: "10.1.0.0/16", nodes: { beta: { ip: "10.1.0.9" } } });
+      expect(values.lease, "as by default, for the pushed part leaves it out").toBeUndefined();
+    }
+    expect(posted()).toMatchObject({ range: "10.2.0.0/16", lease: "30m" });
+  });
+
+  it("carries the file's own where another authority pushed", async () => {
+    await init("--range", "10.2.0.0/16");
+    push({ range: "10.1.0.0/16" }, suite.signingKeyPair(new Uint8Array(32).fill(7)));
+    expect(decodeToken(await signed("beta")).values).toMatchObject({ range: "10.2.0.0/16" });
   });
 });
 

@@ -9,10 +9,12 @@ import { EXIT, WeftError } from "../../agent/errors.ts";
 import { parseHostPort, Refusal } from "../../agent/host-port.ts";
 import { type Grant, grantOf } from "../../agent/join-grant.ts";
 import { clusterFile } from "../../agent/paths.ts";
+import { pushedFor } from "../../agent/pushed-part.ts";
 import { isValidName } from "../../crypto/certificate.ts";
 import { ask, askStatus, socketOf } from "../agent-call.ts";
 import { type Command, type CommandContext, textArg } from "../command.ts";
 import { inviteTo } from "../invitation.ts";
+import { loadSuite } from "../load-suite.ts";
 import { configSources, knownNetworks, outputOptions, selectNetwork } from "../options.ts";
 import { print } from "../output.ts";
 import { addGroupOptions, saidIn } from "../sign-member.ts";
@@ -45,7 +47,9 @@ export const inviteCommand: Command = {
     const inner = { ...context, args: { ...args, network } };
     const grant = await grantFor(inner, config, name);
     const status = await askStatus(socketOf(inner));
-    const { token } = inviteTo(config, sources, status, { at, ...(grant && { grant }) });
+    const pushed = grant && pushedFor(await loadSuite(), config);
+    const reached = { at, pushed, ...(grant && { grant }) };
+    const { token } = inviteTo(config, sources, status, reached);
     print(terminal, outputOptions(args), { token }, () => `weft join ${token}\n`);
     return EXIT.ok;
   },

@@ -3,12 +3,13 @@ import { parseAuthorityKey } from "../../agent/authority-key.ts";
 import { loadConfig } from "../../agent/config.ts";
 import { EXIT, WeftError } from "../../agent/errors.ts";
 import { decodeToken, encodeToken, MAX_TOKEN_CHARS } from "../../agent/join-token.ts";
+import { pushedFor } from "../../agent/pushed-part.ts";
 import { fromHex, toHex } from "../../base/bytes.ts";
 import { type Certificate, isValidName } from "../../crypto/certificate.ts";
 import { parseChain } from "../../crypto/certificate-chain.ts";
 import { authorityPair, KEY_FILE_OPTION } from "../authority-pair.ts";
 import { type Command, type CommandContext, flagArg, textArg } from "../command.ts";
-import { fileValues } from "../invitation.ts";
+import { tokenValues } from "../invitation.ts";
 import { loadSuite } from "../load-suite.ts";
 import { configSources, outputOptions, selectNetwork } from "../options.ts";
 import { print } from "../output.ts";
@@ -54,7 +55,7 @@ export const signCommand: Command = {
     const token = encodeToken({
       name: config.name,
       secret,
-      values: fileValues(sources, config),
+      values: tokenValues(sources, config, pushedFor(suite, config)),
       grant,
     });
     print(terminal, outputOptions(args), { token }, () => `weft join ${token}\n`);
