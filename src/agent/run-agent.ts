@@ -5,12 +5,14 @@ import { Agent, type AgentEnd } from "./agent.ts";
 import { controlAnswers, httpPages } from "./agent-requests.ts";
 import type { AgentTools } from "./agent-tools.ts";
 import type { Config, Pushed } from "./config.ts";
+import { KEY_NAMES, KEYS } from "./config-schema.ts";
 import { ControlServer } from "./control-server.ts";
 import { EXIT, type ExitCode, messageOf, WeftError } from "./errors.ts";
 import { HttpServer } from "./http-server.ts";
 import { Metrics } from "./metrics.ts";
 import { type Env, socketPath } from "./paths.ts";
 import { type Whole, withPushed } from "./pushed-part.ts";
+import type { Reload } from "./reload.ts";
 import { Service } from "./service.ts";
 
 /** What a starter that waits is told, over the process's own channel. */
@@ -40,11 +42,13 @@ export async function runAgent(
   tools: AgentTools,
   host: AgentHost,
 ): Promise<ExitCode> {
-  const { config } = withPushed(tools.suite, file, host.reread);
+  const whole = withPushed(tools.suite, file, host.reread);
+  const { config } = whole;
   const agent = new Agent(config, tools);
   agent.onSharedPart = () => takeSharedPart(agent, tools, host);
   for (const line of config.warnings) tools.log.warn({}, line);
   await agent.start();
+  sayPushed(agent, whole, []);
   const metrics = new Metrics({
     counters: () => agent.counters(),
     status: () => agent.status(),
@@ -123,10 +127,7 @@ function rereadWhole({ suite }: AgentTools, host: AgentHost): Whole {
 /** The authority pushed another one: as a changed file, it counts at once as far as it can. */
 function takeSharedPart(agent: Agent, tools: AgentTools, host: AgentHost): void {
   try {
-    const { config, problem } = rereadWhole(tools, host);
-    const keys = agent.reload(config).waiting.join(", ");
-    const waits = `the authority changed the shared part (${keys}): it counts when this agent is started anew`;
-    agent.saySharedPart(problem ?? (keys === "" ? undefined : waits));
+    takeWhole(agent, rereadWhole(tools, host));
   } catch (error) {
     if (!(error instanceof WeftError)) throw error;
     agent.refuseReload(error.message);
@@ -137,7 +138,7 @@ function reload(agent: Agent, tools: AgentTools, host: AgentHost, service: Servi
   const { log } = tools;
   service.reloading();
   try {
-    const { taken, waiting } = agent.reload(rereadWhole(tools, host).config);
+    const { taken, waiting } = takeWhole(agent, rereadWhole(tools, host));
     log.info({ taken, waiting }, "configuration reloaded");
     if (waiting.length > 0) log.warn({ keys: waiting }, "changes wait for a restart");
   } catch (error) {
@@ -146,6 +147,23 @@ function reload(agent: Agent, tools: AgentTools, host: AgentHost, service: Servi
     agent.refuseReload(error.message);
   }
   service.reloaded();
+}
+
+function takeWhole(agent: Agent, whole: Whole): Reload {
+  const reload = agent.reload(whole.config);
+  sayPushed(agent, whole, reload.waiting);
+  return reload;
+}
+
+/** @param waiting keys that count after a restart; where something was pushed, the shared ones are its own */
+function sayPushed(agent: Agent, { pushed, problem }: Whole, waiting: readonly string[]): void {
+  const keys = waiting.filter((key) => pushed !== undefined && isShared(key)).join(", ");
+  const waits = `the authority changed the shared part (${keys}): it counts when this agent is started anew`;
+  agent.saySharedPart(problem ?? (keys === "" ? undefined : waits));
+}
+
+function isShared(key: string): boolean {
+  return KEY_NAMES.some((name) => name === key && KEYS[name].shared);
 }
 
 /** Registered after the first signal was delivered, else that one would count twice. */
