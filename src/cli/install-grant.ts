@@ -20,6 +20,7 @@ import { refuseInterrupted } from "./repeat.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
+ * @returns the certificate
  * @throws WeftError already-joined | certificate-foreign | invite-ended | invite-refused | no-issuer, or
  * what the state folder gives
  */
@@ -27,7 +28,7 @@ export async function installGrant(
   terminal: Terminal,
   config: Config,
   grant: Grant,
-): Promise<void> {
+): Promise<Uint8Array> {
   const suite = await loadSuite();
   const folder = agentFolder(config);
   prepareFolder(folder);
@@ -35,7 +36,8 @@ export async function installGrant(
   if (grant.kind === "certificate") {
     const bytes = fromHex(grant.certificate) ?? new Uint8Array(0);
     refuseForeign(suite, config, seed, bytes);
-    return writeCertificates(folder, [bytes]);
+    writeCertificates(folder, [bytes]);
+    return bytes;
   }
   const wallSeconds = Math.floor(Date.now() / 1_000);
   const isMember = readCertificates(folder).some(
@@ -47,7 +49,9 @@ export async function installGrant(
       `this machine has a certificate of ${config.name} already: start it with \`weft up ${config.name}\``,
     );
   }
-  writeCertificates(folder, [await redeem(terminal, { suite, config, seed, invite: grant })]);
+  const bytes = await redeem(terminal, { suite, config, seed, invite: grant });
+  writeCertificates(folder, [bytes]);
+  return bytes;
 }
 
 function refuseForeign(

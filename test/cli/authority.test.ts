@@ -19,6 +19,10 @@ import { writePushedFile } from "../support/pushed-file.ts";
 import { suite } from "../support/suite.ts";
 import { type Ran, runWords } from "./cli-bench.ts";
 
+/** What standard error says of a certificate that was made. */
+const NOTED =
+  /^(\S+) has public key (\S{44}), serial number ([0-9a-f]{16}): note them, weft revoke takes either\n$/;
+
 let folder = "";
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "weft-authority-"));
@@ -56,7 +60,7 @@ function certificateIn(bytes: Uint8Array | undefined): Certificate | undefined {
 async function signed(machine: string, ...more: readonly string[]): Promise<string> {
   const key = (await at(machine, ["keygen", "lab"])).out.trim();
   const ran = await at("alpha", ["sign", key, "lab", "--name", machine, ...more]);
-  expect([ran.code, ran.err]).toEqual([0, ""]);
+  expect([ran.code, ran.err]).toEqual([0, expect.stringMatching(NOTED)]);
   return ran.out.trim().replace(/^weft join /, "");
 }
 
@@ -129,7 +133,7 @@ describe("weft sign", () => {
     const joined = await at("beta", ["join", "-", "--no-start"], {
       readLine: () => Promise.resolve(token),
     });
-    expect([joined.code, joined.err]).toEqual([0, ""]);
+    expect([joined.code, joined.err]).toEqual([0, expect.stringMatching(NOTED)]);
     expect(certificateAt("beta")).toMatchObject({
       ...{ name: "beta", groups: ["web"], claims: ["10.117.0.9"], mayIssue: true },
     });
@@ -137,6 +141,24 @@ describe("weft sign", () => {
     expect(foreign.code).toBe(5);
     expect(foreign.err).toMatch(/^weft: the token is for another machine's key: [^\n]+\n$/);
     expect(existsSync(join(folder, "gamma/etc/lab.yaml"))).toBe(false);
+  });
+
+  it("and that machine say key and serial number, by which it is shut out when it is lost", async () => {
+    await init();
+    const key = (await at("beta", ["keygen", "lab"])).out.trim();
+    const ran = await at("alpha", ["sign", key, "lab", "--name", "beta"]);
+    const joined = await at("beta", ["join", ran.out.trim(), "--no-start"]);
+    const serial = (certificateAt("beta")?.serial ?? 0n).toString(16).padStart(16, "0");
+    for (const { err } of [ran, joined]) {
+      expect(NOTED.exec(err)?.slice(1), err).toEqual(["beta", key, serial]);
+    }
+    const json = await at("alpha", ["sign", key, "lab", "--name", "beta", "--json"]);
+    const facts = JSON.parse(json.out) as Record<string, string>;
+    expect([json.err, facts["name"], facts["publicKey"]]).toEqual(["", "beta", key]);
+    for (const word of [key, serial, facts["serial"] ?? ""]) {
+      const revoked = await at("alpha", ["revoke", word, "lab", "--offline"]);
+      expect([revoked.code, revoked.err], word).toEqual([0, ""]);
+    }
   });
 
   it("again, by the line from before: what is not said anew stays, the salt and its place too", async () => {
@@ -199,6 +221,9 @@ describe("a token made after a push", () => {
     const pushed = await at("alpha", ["config", "push", "lab"]);
     close();
     expect([invited.code, pushed.code, pushed.err]).toEqual([0, 0, ""]);
+    expect(invited.err).toBe(
+      "public key and serial number of gamma, which weft revoke takes, are made when it joins: weft join prints them there, weft members -o wide here\n",
+    );
     for (const values of [signedFor, decodeToken(invited.out).values]) {
       expect(values).toMatchObject({ range: "10.1.0.0/16", nodes: { beta: { ip: "10.1.0.9" } } });
       expect(values.lease, "as by default, for the pushed part leaves it out").toBeUndefined();

@@ -56,7 +56,7 @@ describe("weft revoke, offline", () => {
     const ran = await run("revoke", "laptop", "lab", "--offline");
     expect(ran).toMatchObject({ code: 7, out: "" });
     expect(ran.err).toBe(
-      "weft: no member called laptop is linked here: give its public key, or the serial number of its certificate\n",
+      "weft: no member called laptop is linked here: give its public key or serial number, as weft members -o wide shows them where it is linked, and weft sign or weft join printed them\n",
     );
   });
 

@@ -192,7 +192,9 @@ describeWhere(TITLE, kernelNeeds(), () => {
 
 async function invite(site: Site, name: string, more: readonly string[] = []): Promise<string> {
   const { stdout, stderr } = await weft(site, ["invite", name, ...more]);
-  expect(stderr).toBe("");
+  expect(stderr).toMatch(
+    /^public key and serial number of \S+, which weft revoke takes, [^\n]+\n$/,
+  );
   return TOKEN.exec(stdout)?.[1] ?? `no token in ${stdout}`;
 }
 

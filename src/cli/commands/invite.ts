@@ -17,6 +17,7 @@ import { inviteTo } from "../invitation.ts";
 import { loadSuite } from "../load-suite.ts";
 import { configSources, knownNetworks, outputOptions, selectNetwork } from "../options.ts";
 import { print } from "../output.ts";
+import { sayWhereShutOut } from "../shut-out-line.ts";
 import { addGroupOptions, saidIn } from "../sign-member.ts";
 
 const USUAL_DURATION = "1d";
@@ -51,6 +52,7 @@ export const inviteCommand: Command = {
     const reached = { at, pushed, ...(grant && { grant }) };
     const { token } = inviteTo(config, sources, status, reached);
     print(terminal, outputOptions(args), { token }, () => `weft join ${token}\n`);
+    if (grant !== undefined && name !== undefined) sayWhereShutOut(terminal, args, name);
     return EXIT.ok;
   },
 };

@@ -13,6 +13,7 @@ import { installGrant } from "../install-grant.ts";
 import { writeNewFile } from "../new-file.ts";
 import { addKeyOptions, configSources, outputOptions, type Selection } from "../options.ts";
 import { print } from "../output.ts";
+import { type ShutOutFacts, sayShutOut, shutOutFacts } from "../shut-out-line.ts";
 import { addWaitOption, startAndWait } from "./up.ts";
 
 export const joinCommand: Command = {
@@ -34,9 +35,11 @@ export const joinCommand: Command = {
     const isNew = writeFileOf(file, token);
     const folders = defaultFolders(terminal.env, terminal.uid);
     const selection = { network: token.name, file, folders };
-    if (token.grant !== undefined) await installOrUndo(context, selection, { token, isNew });
+    const facts = await installOrUndo(context, selection, { token, isNew });
+    sayShutOut(terminal, args, facts);
     if (!flagArg(context, "start")) {
-      print(terminal, outputOptions(args), { network: token.name, file }, () => written(file));
+      const data = { network: token.name, file, ...facts };
+      print(terminal, outputOptions(args), data, () => written(file));
       return EXIT.ok;
     }
     return startAndWait(context, selection, loadConfig(configSources(terminal, args, selection)));
@@ -85,16 +88,21 @@ function writeFileOf(file: string, token: JoinToken): boolean {
   return true;
 }
 
-/** A token that gives no certificate leaves nothing behind. */
+/**
+ * A grant that gives no certificate leaves nothing behind.
+ *
+ * @returns undefined: the token has no grant
+ */
 async function installOrUndo(
   context: CommandContext,
   selection: Selection,
   joined: { readonly token: JoinToken; readonly isNew: boolean },
-): Promise<void> {
+): Promise<ShutOutFacts | undefined> {
   const { grant } = joined.token;
+  if (grant === undefined) return undefined;
   try {
     const config = loadConfig(configSources(context.terminal, context.args, selection));
-    if (grant !== undefined) await installGrant(context.terminal, config, grant);
+    return shutOutFacts(await installGrant(context.terminal, config, grant));
   } catch (error) {
     if (joined.isNew) rmSync(selection.file, { force: true });
     throw error;

@@ -134,7 +134,7 @@ function targetIn(
   if (/^[0-9a-f]{16}$/.test(text)) return { keys: [], serials: [BigInt(`0x${text}`)] };
   throw new WeftError(
     "unknown-peer",
-    `no member called ${text} is linked here: give its public key, or the serial number of its certificate`,
+    `no member called ${text} is linked here: give its public key or serial number, as weft members -o wide shows them where it is linked, and weft sign or weft join printed them`,
   );
 }
 

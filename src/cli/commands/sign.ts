@@ -13,6 +13,7 @@ import { tokenValues } from "../invitation.ts";
 import { loadSuite } from "../load-suite.ts";
 import { configSources, outputOptions, selectNetwork } from "../options.ts";
 import { print } from "../output.ts";
+import { sayShutOut, shutOutFacts } from "../shut-out-line.ts";
 import {
   addDaysOption,
   addGroupOptions,
@@ -49,16 +50,18 @@ export const signCommand: Command = {
     const suite = await loadSuite();
     const authority = authorityPair(context, suite, { config, selection });
     const member = memberIn(context, subjectOf(await keyText(context)));
-    const certificate = toHex(signMember(suite, authority, config, member));
+    const signed = signMember(suite, authority, config, member);
+    const facts = shutOutFacts(signed);
     const secret = Buffer.from(config.networkKey).toString("base64");
-    const grant = { kind: "certificate", certificate } as const;
+    const grant = { kind: "certificate", certificate: toHex(signed) } as const;
     const token = encodeToken({
       name: config.name,
       secret,
       values: tokenValues(sources, config, pushedFor(suite, config)),
       grant,
     });
-    print(terminal, outputOptions(args), { token }, () => `weft join ${token}\n`);
+    print(terminal, outputOptions(args), { token, ...facts }, () => `weft join ${token}\n`);
+    sayShutOut(terminal, args, facts);
     return EXIT.ok;
   },
 };
