@@ -1,13 +1,14 @@
 import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { Site } from "../../lab/lab.ts";
 import { eventually, type Finished } from "../../lab/shell.ts";
 import { decodeToken, encodeToken } from "../../src/agent/join-token.ts";
 import { generateNetworkKey } from "../../src/agent/network-key.ts";
 import { describeWhere } from "../support/requires.ts";
-import { Cluster, figure, kernelNeeds, secondsSince } from "./cluster.ts";
-import { weft, weftAs } from "./weft-words.ts";
+import { figure, kernelNeeds, secondsSince } from "./cluster.ts";
+import { useStrangers } from "./strangers.ts";
+import { NOTED, weft, weftAs } from "./weft-words.ts";
 
 const TITLE = "a network with an authority: who holds the file alone is nobody";
 const RANGE = "10.86.0.0/16";
@@ -23,21 +24,12 @@ interface Member {
 }
 
 describeWhere(TITLE, kernelNeeds(), () => {
-  let cluster: Cluster;
   let first: Site;
   let second: Site;
   let used = "";
 
-  beforeAll(async () => {
-    cluster = await Cluster.create("authority");
-    // Nothing but the token may tell the others where the first is.
-    await cluster.lab.dropMulticast();
-    first = await cluster.lab.addSite("first");
-    second = await cluster.lab.addSite("second");
-  });
-  afterAll(async () => {
-    for (const site of [first, second]) if (site !== undefined) await weft(site, ["down"]);
-    await cluster?.remove();
+  useStrangers("authority", ["first", "second"], ({ sites }) => {
+    ({ first, second } = sites);
   });
 
   it("init writes file, authority's key and own certificate; up runs with them", async () => {
@@ -83,7 +75,7 @@ describeWhere(TITLE, kernelNeeds(), () => {
     const started = performance.now();
     const token = await invite(first, "beta", ["--groups", "web"]);
     const joined = await weft(second, ["join"], `${token}\n`);
-    expect(joined).toMatchObject({ status: 0, stderr: "" });
+    expect(joined).toMatchObject({ status: 0, stderr: expect.stringMatching(NOTED) });
     const target = (await weft(first, ["ip"])).stdout.trim();
     const ping = ["ping", "-n", "-c", "1", "-W", "1", target];
     await eventually("a ping", async () => (await second.finish(ping)).status === 0, 30_000, 50);
@@ -168,7 +160,9 @@ describeWhere(TITLE, kernelNeeds(), () => {
     const foreign = await joinOnly(second, "other", token);
     expect(foreign.status).toBe(5);
     expect(foreign.stderr).toMatch(/^weft: the token is for another machine's key: .*\n$/);
-    expect(await joinOnly(second, "signed", token)).toMatchObject({ status: 0, stderr: "" });
+    const joined = await joinOnly(second, "signed", token);
+    expect(joined).toMatchObject({ status: 0, stderr: expect.stringMatching(NOTED) });
+    expect(joined.stderr).toContain(key);
   });
 
   it("a key file that others can read is refused", async () => {

@@ -1,13 +1,11 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Agent } from "../../lab/agent.ts";
 import { eventually } from "../../lab/shell.ts";
 import type { JournalEntry } from "../../src/agent/journal.ts";
-import { describeWhere, requireFile } from "../support/requires.ts";
+import { describeWhere } from "../support/requires.ts";
 import { Cluster, figure, kernelNeeds, LongPing, reaches, secondsSince } from "./cluster.ts";
+import { FakeClock, requireFakeClock } from "./fake-clock.ts";
 
-const LIBRARY = "faketime/libfaketimeMT.so.1";
 const YEAR_MS = 365 * 86_400_000;
 /** Renewed each third of it: several times after each jump. */
 const LEASE = "30s";
@@ -15,15 +13,14 @@ const RENEWALS = 2;
 const TITLE =
   "a wall clock that jumps by years: nothing established notices, and members still join";
 
-describeWhere(TITLE, [...kernelNeeds(), requireFile(libraryPath())], () => {
+describeWhere(TITLE, [...kernelNeeds(), requireFakeClock()], () => {
   let cluster: Cluster;
-  let clock: string;
+  let clock: FakeClock;
 
   beforeAll(async () => {
     cluster = await Cluster.create("clock", { lease: LEASE });
-    clock = join(cluster.lab.folder, "clock");
-    writeFileSync(clock, "+0\n");
-    for (const name of ["a", "b"]) await cluster.addAgent(name, { env: fakeTime(clock) });
+    clock = new FakeClock(cluster.lab.folder);
+    for (const name of ["a", "b"]) await cluster.addAgent(name, { env: clock.env });
     await cluster.startAll();
   });
   afterAll(() => cluster?.remove());
@@ -40,7 +37,7 @@ describeWhere(TITLE, [...kernelNeeds(), requireFile(libraryPath())], () => {
       await ping.answering();
       const last = (await journal(a)).at(-1)?.number ?? 0;
 
-      writeFileSync(clock, `${jump}\n`);
+      clock.set(jump);
       const started = performance.now();
       for (const [i, agent] of [a, b].entries()) {
         const isRenewed = async () => (await renewals(agent)) >= (before[i] ?? 0) + RENEWALS;
@@ -82,22 +79,6 @@ describeWhere(TITLE, [...kernelNeeds(), requireFile(libraryPath())], () => {
     await eventually("traffic is back", () => reaches(b, other), 15_000, 50);
   });
 });
-
-/** The clocks that count on stay as they are: those of a machine whose wall clock is set do too. */
-function fakeTime(file: string): Record<string, string> {
-  return {
-    LD_PRELOAD: libraryPath(),
-    FAKETIME_TIMESTAMP_FILE: file,
-    FAKETIME_NO_CACHE: "1",
-    FAKETIME_DONT_FAKE_MONOTONIC: "1",
-  };
-}
-
-/** Of Debian's libfaketime, in the folder of this processor. */
-function libraryPath(): string {
-  const paths = readdirSync("/usr/lib").map((name) => join("/usr/lib", name, LIBRARY));
-  return paths.find((path) => existsSync(path)) ?? join("/usr/lib", LIBRARY);
-}
 
 async function renewals(agent: Agent): Promise<number> {
   return (await agent.status())?.lease?.renewals ?? 0;

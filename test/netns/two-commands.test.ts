@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { Site } from "../../lab/lab.ts";
 import { eventually } from "../../lab/shell.ts";
 import { describeWhere } from "../support/requires.ts";
-import { Cluster, figure, kernelNeeds, secondsSince } from "./cluster.ts";
+import { type Cluster, figure, kernelNeeds, secondsSince } from "./cluster.ts";
+import { useStrangers } from "./strangers.ts";
 import { weft, weftOnTerminal } from "./weft-words.ts";
 
 const TITLE =
@@ -17,16 +18,9 @@ describeWhere(TITLE, kernelNeeds("script"), () => {
   let second: Site;
   let line = "";
 
-  beforeAll(async () => {
-    cluster = await Cluster.create("commands");
-    // Nothing but the token may tell the second where the first is.
-    await cluster.lab.dropMulticast();
-    first = await cluster.lab.addSite("first");
-    second = await cluster.lab.addSite("second");
-  });
-  afterAll(async () => {
-    for (const site of [first, second]) if (site !== undefined) await weft(site, ["down"]);
-    await cluster?.remove();
+  useStrangers("commands", ["first", "second"], (made) => {
+    ({ cluster } = made);
+    ({ first, second } = made.sites);
   });
 
   it("the first machine prints one line to paste", async () => {

@@ -3,6 +3,10 @@ import { CLI } from "../../lab/agent.ts";
 import type { Site } from "../../lab/lab.ts";
 import type { Finished } from "../../lab/shell.ts";
 
+/** All that standard error says where a certificate was made or put into place. */
+export const NOTED =
+  /^\S+ has public key \S{44}, serial number [0-9a-f]{16}: note them, weft revoke takes either\n$/;
+
 /** Runs `weft WORDS`. Each site has its own /etc, /var/lib and /run by variables, as machines would. */
 export function weft(site: Site, words: readonly string[], input = ""): Promise<Finished> {
   return weftAs(site, site.name, words, input);
