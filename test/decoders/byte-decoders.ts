@@ -76,22 +76,7 @@ import { emitOwnRecords, parseOwnRecords } from "../../src/wire/own-records.ts";
 import { parsePcpAnswer } from "../../src/wire/pcp.ts";
 import { type DhtRecord, emitRecord, parseRecord } from "../../src/wire/record.ts";
 import { emitRelay, parseRelay } from "../../src/wire/relay.ts";
-import {
-  emitConnectToMe,
-  emitEnvelope,
-  emitFind,
-  emitListAnswer,
-  emitNeighbours,
-  emitProbeReport,
-  emitProbeRequest,
-  parseConnectToMe,
-  parseEnvelope,
-  parseFind,
-  parseListAnswer,
-  parseNeighbours,
-  parseProbeReport,
-  parseProbeRequest,
-} from "../../src/wire/ring-messages.ts";
+import * as ring from "../../src/wire/ring-messages.ts";
 import { parseStun } from "../../src/wire/stun.ts";
 import { hex } from "../support/vectors.ts";
 import type { Decoder } from "./decoder.ts";
@@ -350,8 +335,8 @@ const wire: Record<string, [(input: Uint8Array) => unknown, ...Uint8Array[]]> = 
     emitRelay({ ttl: 4, label: 7 }, emitData({ lane: 0, receiver: 7, counter: 8n }, filled(40, 9))),
   ],
   "ring-messages.ts:parseEnvelope": [
-    parseEnvelope,
-    emitEnvelope({
+    ring.parseEnvelope,
+    ring.emitEnvelope({
       source: at(1),
       destination: at(2),
       nearest: true,
@@ -365,26 +350,26 @@ const wire: Record<string, [(input: Uint8Array) => unknown, ...Uint8Array[]]> = 
     }),
   ],
   "ring-messages.ts:parseNeighbours": [
-    parseNeighbours,
-    emitNeighbours({ wantsReply: true, inRing: true, gap: 5n, entries: [NAMED, NAMED] }),
+    ring.parseNeighbours,
+    ring.emitNeighbours({ wantsReply: true, inRing: true, gap: 5n, entries: [NAMED, NAMED] }),
   ],
   "ring-messages.ts:parseProbeRequest": [
-    parseProbeRequest,
-    emitProbeRequest({ nonce: 1, target: at(2) }),
+    ring.parseProbeRequest,
+    ring.emitProbeRequest({ nonce: 1, target: at(2) }),
   ],
   "ring-messages.ts:parseProbeReport": [
-    parseProbeReport,
-    emitProbeReport({ nonce: 1, target: at(2), reachable: true }),
+    ring.parseProbeReport,
+    ring.emitProbeReport({ nonce: 1, target: at(2), reachable: true }),
   ],
   "ring-messages.ts:parseConnectToMe": [
-    parseConnectToMe,
-    emitConnectToMe({ nonce: 1, name: "lab1", endpoints: [PLACE] }),
+    ring.parseConnectToMe,
+    ring.emitConnectToMe({ nonce: 1, name: "lab1", endpoints: [PLACE] }),
   ],
   "ring-messages.ts:parseListAnswer": [
-    parseListAnswer,
-    emitListAnswer({ nonce: 1, entries: [NAMED] }),
+    ring.parseListAnswer,
+    ring.emitListAnswer({ nonce: 1, entries: [NAMED] }),
   ],
-  "ring-messages.ts:parseFind": [parseFind, emitFind(9)],
+  "ring-messages.ts:parseFind": [ring.parseFind, ring.emitFind(9)],
   "stun.ts:parseStun": [
     parseStun,
     // RFC 5769, 2.1 and 2.2

@@ -36,15 +36,7 @@ import { parsePmpMapping } from "../../src/wire/nat-pmp.ts";
 import { parseOwnRecords } from "../../src/wire/own-records.ts";
 import { parsePcpAnswer } from "../../src/wire/pcp.ts";
 import { MAX_RECORD_BYTES, parseRecord } from "../../src/wire/record.ts";
-import {
-  parseConnectToMe,
-  parseEnvelope,
-  parseFind,
-  parseListAnswer,
-  parseNeighbours,
-  parseProbeReport,
-  parseProbeRequest,
-} from "../../src/wire/ring-messages.ts";
+import * as ring from "../../src/wire/ring-messages.ts";
 import { parseStun } from "../../src/wire/stun.ts";
 
 type Parser = (bytes: Uint8Array) => Parsed<unknown>;
@@ -77,13 +69,13 @@ const OTHERS: readonly (readonly [string, Parser])[] = [
   ["NAT-PMP", parsePmpMapping],
   ["PCP", parsePcpAnswer],
   ["own records", parseOwnRecords],
-  ["envelope", parseEnvelope],
-  ["neighbours", parseNeighbours],
-  ["probe request", parseProbeRequest],
-  ["probe report", parseProbeReport],
-  ["connect-to-me", parseConnectToMe],
-  ["list answer", parseListAnswer],
-  ["find", parseFind],
+  ["envelope", ring.parseEnvelope],
+  ["neighbours", ring.parseNeighbours],
+  ["probe request", ring.parseProbeRequest],
+  ["probe report", ring.parseProbeReport],
+  ["connect-to-me", ring.parseConnectToMe],
+  ["list answer", ring.parseListAnswer],
+  ["find", ring.parseFind],
   ["STUN", parseStun],
   ["ARP", parseArp],
   ["Ethernet", parseEthernet],

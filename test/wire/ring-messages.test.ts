@@ -2,32 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromHex, toHex } from "../../src/base/bytes.ts";
 import { SeededRng } from "../../src/base/rng.ts";
-import {
-  type ConnectToMe,
-  type Envelope,
-  emitConnectToMe,
-  emitEnvelope,
-  emitFind,
-  emitListAnswer,
-  emitNeighbours,
-  emitProbeReport,
-  emitProbeRequest,
-  type ListAnswer,
-  MAX_NEIGHBOURS,
-  MAX_ROUTED_PAYLOAD,
-  MAX_VISITED,
-  type NeighbourEntry,
-  type Neighbours,
-  parseConnectToMe,
-  parseEnvelope,
-  parseFind,
-  parseListAnswer,
-  parseNeighbours,
-  parseProbeReport,
-  parseProbeRequest,
-} from "../../src/wire/ring-messages.ts";
+import * as ring from "../../src/wire/ring-messages.ts";
 
-const ENVELOPE: Envelope = {
+const ENVELOPE: ring.Envelope = {
   source: 0x11n << 152n,
   destination: 0x22n << 152n,
   nearest: false,
@@ -39,7 +16,7 @@ const ENVELOPE: Envelope = {
   visited: [],
   payload: Uint8Array.of(0xab, 0xcd),
 };
-const ENTRY: NeighbourEntry = {
+const ENTRY: ring.NeighbourEntry = {
   address: 0x33n << 152n,
   inRing: true,
   name: "lab1",
@@ -54,8 +31,8 @@ const GOLDEN = [
     "envelope, exact",
     ENVELOPE,
     `10 00 80 25 11 ${ZEROS} 22 ${ZEROS} abcd`,
-    emitEnvelope,
-    parseEnvelope,
+    ring.emitEnvelope,
+    ring.parseEnvelope,
   ],
   [
     "envelope, nearest, of a joining node on a detour",
@@ -66,45 +43,45 @@ const GOLDEN = [
       ...{ visited: [0x66n << 152n], payload: new Uint8Array(0) },
     },
     `10 1f 07 20 11 ${ZEROS} 22 ${ZEROS} 44 ${ZEROS} 55 ${ZEROS} 01 66 ${ZEROS}`,
-    emitEnvelope,
-    parseEnvelope,
+    ring.emitEnvelope,
+    ring.parseEnvelope,
   ],
   [
     "neighbours",
     { wantsReply: true, inRing: true, gap: 0x010203n, entries: [ENTRY] },
     `11 03 0302010000000000 01 ${ENTRY_HEX}`,
-    emitNeighbours,
-    parseNeighbours,
+    ring.emitNeighbours,
+    ring.parseNeighbours,
   ],
   [
     "probe-request",
     { nonce: 0x01020304, target: 0x77n << 152n },
     `12 04030201 77 ${ZEROS}`,
-    emitProbeRequest,
-    parseProbeRequest,
+    ring.emitProbeRequest,
+    ring.parseProbeRequest,
   ],
   [
     "probe-report",
     { nonce: 0x01020304, target: 0x77n << 152n, reachable: true },
     `13 04030201 77 ${ZEROS} 01`,
-    emitProbeReport,
-    parseProbeReport,
+    ring.emitProbeReport,
+    ring.parseProbeReport,
   ],
   [
     "connect-to-me",
     { nonce: 9, name: "n", endpoints: [{ ip: "2001:db8::1", port: 1 }] },
     "09000000 01 6e 01 06 20010db8000000000000000000000001 0100",
-    emitConnectToMe,
-    parseConnectToMe,
+    ring.emitConnectToMe,
+    ring.parseConnectToMe,
   ],
   [
     "neighbours-answer and find-answer",
     { nonce: 10, entries: [ENTRY] },
     `0a000000 01 ${ENTRY_HEX}`,
-    emitListAnswer,
-    parseListAnswer,
+    ring.emitListAnswer,
+    ring.parseListAnswer,
   ],
-  ["find", 0xdeadbeef, "efbeadde", emitFind, parseFind],
+  ["find", 0xdeadbeef, "efbeadde", ring.emitFind, ring.parseFind],
 ] as const;
 
 type Emit = (value: unknown) => Uint8Array;
@@ -120,7 +97,7 @@ const endpoint = fc.record({
 const endpoints = fc.array(endpoint, { maxLength: 3 });
 const name = fc.string({ maxLength: 63, unit: "grapheme-ascii" });
 const entry = fc.record({ address, inRing: fc.boolean(), name, endpoints });
-const entries = fc.array(entry, { maxLength: MAX_NEIGHBOURS });
+const entries = fc.array(entry, { maxLength: ring.MAX_NEIGHBOURS });
 const nonce = fc.nat({ max: 0xffff_ffff });
 
 describe("golden bytes", () => {
@@ -137,31 +114,34 @@ describe("what was written is read back", () => {
   const rounds = { numRuns: 300 };
 
   it("envelopes", () => {
-    const envelope: fc.Arbitrary<Envelope> = fc.record({
+    const envelope: fc.Arbitrary<ring.Envelope> = fc.record({
       ...{ source: address, destination: address, nearest: fc.boolean() },
       ...{ excludeSource: fc.boolean(), hopLimit: fc.nat(255), payloadType: fc.nat(255) },
       sourceAgent: fc.option(address, { nil: undefined }),
       destinationAgent: fc.option(address, { nil: undefined }),
-      visited: fc.array(address, { maxLength: MAX_VISITED }),
+      visited: fc.array(address, { maxLength: ring.MAX_VISITED }),
       payload: fc.uint8Array({ maxLength: 200 }),
     });
     const check = fc.property(envelope, (value) => {
-      expect(parseEnvelope(emitEnvelope(value))).toEqual({ ok: true, value });
+      expect(ring.parseEnvelope(ring.emitEnvelope(value))).toEqual({ ok: true, value });
     });
     fc.assert(check, rounds);
   });
 
   it("neighbour lists, answers and requests", () => {
-    const list: fc.Arbitrary<Neighbours> = fc.record({
+    const list: fc.Arbitrary<ring.Neighbours> = fc.record({
       ...{ wantsReply: fc.boolean(), inRing: fc.boolean(), entries },
       gap: fc.bigInt({ min: 0n, max: (1n << 48n) - 1n }),
     });
-    const answer: fc.Arbitrary<ListAnswer> = fc.record({ nonce, entries });
-    const connect: fc.Arbitrary<ConnectToMe> = fc.record({ nonce, name, endpoints });
+    const answer: fc.Arbitrary<ring.ListAnswer> = fc.record({ nonce, entries });
+    const connect: fc.Arbitrary<ring.ConnectToMe> = fc.record({ nonce, name, endpoints });
     const check = fc.property(list, answer, connect, (one, two, three) => {
-      expect(parseNeighbours(emitNeighbours(one))).toEqual({ ok: true, value: one });
-      expect(parseListAnswer(emitListAnswer(two))).toEqual({ ok: true, value: two });
-      expect(parseConnectToMe(emitConnectToMe(three))).toEqual({ ok: true, value: three });
+      expect(ring.parseNeighbours(ring.emitNeighbours(one))).toEqual({ ok: true, value: one });
+      expect(ring.parseListAnswer(ring.emitListAnswer(two))).toEqual({ ok: true, value: two });
+      expect(ring.parseConnectToMe(ring.emitConnectToMe(three))).toEqual({
+        ok: true,
+        value: three,
+      });
     });
     fc.assert(check, rounds);
   });
@@ -169,9 +149,9 @@ describe("what was written is read back", () => {
   it("names that cannot travel are left out, long lists are cut", () => {
     const odd = { ...ENTRY, name: "größer" };
     const many = Array.from({ length: 40 }, () => odd);
-    const back = parseListAnswer(emitListAnswer({ nonce: 1, entries: many }));
+    const back = ring.parseListAnswer(ring.emitListAnswer({ nonce: 1, entries: many }));
     if (!back.ok) throw new Error(back.reason);
-    expect(back.value.entries.length).toBe(MAX_NEIGHBOURS);
+    expect(back.value.entries.length).toBe(ring.MAX_NEIGHBOURS);
     expect(back.value.entries[0]?.name).toBe("");
   });
 });
@@ -192,22 +172,25 @@ describe("what strangers send", () => {
   });
 
   it("fields outside their range are refused", () => {
-    const envelope = emitEnvelope(ENVELOPE);
+    const envelope = ring.emitEnvelope(ENVELOPE);
     envelope[1] = 32;
-    expect(parseEnvelope(envelope)).toEqual({ ok: false, reason: "bad-field" });
+    expect(ring.parseEnvelope(envelope)).toEqual({ ok: false, reason: "bad-field" });
     envelope[1] = 16;
-    expect(parseEnvelope(envelope)).toEqual({ ok: false, reason: "bad-field" });
-    const long = emitEnvelope({ ...ENVELOPE, payload: new Uint8Array(MAX_ROUTED_PAYLOAD + 1) });
-    expect(parseEnvelope(long)).toEqual({ ok: false, reason: "too-long" });
-    const list = emitNeighbours({ wantsReply: false, inRing: false, gap: 1n, entries: [] });
+    expect(ring.parseEnvelope(envelope)).toEqual({ ok: false, reason: "bad-field" });
+    const long = ring.emitEnvelope({
+      ...ENVELOPE,
+      payload: new Uint8Array(ring.MAX_ROUTED_PAYLOAD + 1),
+    });
+    expect(ring.parseEnvelope(long)).toEqual({ ok: false, reason: "too-long" });
+    const list = ring.emitNeighbours({ wantsReply: false, inRing: false, gap: 1n, entries: [] });
     list[1] = 4;
-    expect(parseNeighbours(list).ok).toBe(false);
+    expect(ring.parseNeighbours(list).ok).toBe(false);
     list[1] = 0;
     list[9] = 1;
-    expect(parseNeighbours(list).ok).toBe(false);
+    expect(ring.parseNeighbours(list).ok).toBe(false);
     list[9] = 0;
-    list[10] = MAX_NEIGHBOURS + 1;
-    expect(parseNeighbours(list).ok).toBe(false);
+    list[10] = ring.MAX_NEIGHBOURS + 1;
+    expect(ring.parseNeighbours(list).ok).toBe(false);
   });
 
   it("random bytes never throw", () => {
