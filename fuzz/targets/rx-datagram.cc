@@ -9,6 +9,7 @@
 #include "input.h"
 #include "members.h"
 #include "rx-thread.h"
+#include "thread-doors.h"
 
 namespace weft {
 
@@ -17,8 +18,7 @@ struct RxDoor {
   RxThread& rx;
 
   void command(const Command& command) {
-    Mail mail(command, std::make_shared<SessionShared>());
-    rx.on(mail);
+    fuzz::deliver(command, [this](Mail& mail) { rx.on(mail); });
   }
   void datagram(const Endpoint& from, std::span<uint8_t> bytes) {
     rx.onDatagram({0, from, bytes.size(), nullptr, 0}, bytes);

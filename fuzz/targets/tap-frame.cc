@@ -6,6 +6,7 @@
 
 #include "input.h"
 #include "members.h"
+#include "thread-doors.h"
 #include "tx-thread.h"
 
 namespace weft {
@@ -15,8 +16,7 @@ struct TxDoor {
   TxThread& tx;
 
   void command(const Command& command) {
-    Mail mail(command, std::make_shared<SessionShared>());
-    tx.on(mail);
+    fuzz::deliver(command, [this](Mail& mail) { tx.on(mail); });
   }
   void begin(uint64_t nowMs) { tx.nowMs_ = nowMs; }
   void frame(const VnetHeader& vnet, std::span<uint8_t> frame) { tx.classify(vnet, frame); }
