@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { authorityKeyText } from "../../src/agent/authority-key.ts";
 import { type Config, loadConfig, type Pushed } from "../../src/agent/config.ts";
+import { noticeFile } from "../../src/agent/notice-file.ts";
 import { emitPushed, parsePushed, withPushed } from "../../src/agent/pushed-part.ts";
 import { planReload } from "../../src/agent/reload.ts";
 import { subnetText } from "../../src/base/net.ts";
@@ -102,6 +103,18 @@ describe("the pushed shared part", () => {
     expect(subnetText(whole("range: 10.2.0.0/16\n").config.range)).toBe("10.2.0.0/16");
     save(emitPushed({ range: "10.1.0.0/16" }), suite.signingKeyPair(new Uint8Array(32).fill(7)));
     expect(subnetText(whole("range: 10.2.0.0/16\n").config.range)).toBe("10.2.0.0/16");
+  });
+
+  it("in a file that cannot be read is one line, and not a bug", () => {
+    mkdirSync(noticeFile(join(folder, "lab")), { recursive: true });
+    expect(() => whole("")).toThrow(
+      expect.objectContaining({
+        code: "state-unwritable",
+        message: expect.stringMatching(
+          /notices cannot be read \(not a regular file\): run as its owner$/,
+        ),
+      }),
+    );
   });
 
   it("one that cannot be used does not keep the node from starting, and is said", () => {

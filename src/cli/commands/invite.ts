@@ -46,9 +46,11 @@ export const inviteCommand: Command = {
     const sources = configSources(terminal, args, selectNetwork(terminal, args, network));
     const config = loadConfig(sources);
     const inner = { ...context, args: { ...args, network } };
+    // Before an invite is made: one whose token cannot be printed would stay open.
+    const hasAuthority = config.authority !== undefined;
+    const pushed = hasAuthority ? pushedFor(await loadSuite(), config) : undefined;
     const grant = await grantFor(inner, config, name);
     const status = await askStatus(socketOf(inner));
-    const pushed = grant && pushedFor(await loadSuite(), config);
     const reached = { at, pushed, ...(grant && { grant }) };
     const { token } = inviteTo(config, sources, status, reached);
     print(terminal, outputOptions(args), { token }, () => `weft join ${token}\n`);
