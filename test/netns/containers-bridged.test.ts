@@ -1,20 +1,10 @@
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { Lab } from "../../lab/lab.ts";
+import { expect, it } from "vitest";
 import { eventually } from "../../lab/shell.ts";
 import { describeWhere } from "../support/requires.ts";
-import { figure, kernelNeeds, secondsSince } from "./cluster.ts";
-import { Compose } from "./compose.ts";
-import {
-  CONTAINER_TOOLS,
-  Podman,
-  PREPARE_MS,
-  processFact,
-  ROOT,
-  requireDebian,
-  requirePodman,
-} from "./podman.ts";
-import { buildImage, writeSecret } from "./weft-image.ts";
+import { figure, secondsSince } from "./cluster.ts";
+import type { Compose } from "./compose.ts";
+import { containerNeeds, useContainers } from "./containers.ts";
+import { type Podman, processFact } from "./podman.ts";
 
 const TITLE = "docker/compose-bridged.yml: applications are machines of their site's LAN";
 const TEST_MS = 180_000;
@@ -23,25 +13,14 @@ const SITES = ["a", "b"] as const;
 /** What a container of podman has and nobody gave it: no CAP_NET_ADMIN (12), no CAP_NET_RAW (13). */
 const NETWORK_RIGHTS = (1n << 12n) | (1n << 13n);
 
-const needs = [...kernelNeeds(...CONTAINER_TOOLS), await requirePodman(), requireDebian()];
-
-describeWhere(TITLE, needs, () => {
-  let lab: Lab;
+describeWhere(TITLE, await containerNeeds(), () => {
   let podman: Podman;
   let compose: Compose;
   const addresses: Record<string, string> = {};
 
-  beforeAll(async () => {
-    lab = await Lab.create(`bridgedapps-${process.env["WEFT_KERNEL_RUN"] ?? "alone"}`);
-    podman = await Podman.create(lab);
-    await buildImage(podman);
-    writeSecret(lab);
-    compose = new Compose(podman, join(ROOT, "docker/compose-bridged.yml"), lab.folder);
-  }, PREPARE_MS);
-  afterAll(async () => {
-    await podman?.remove();
-    await lab?.remove();
-  }, TEST_MS);
+  useContainers("bridgedapps", "docker/compose-bridged.yml", TEST_MS, (made) => {
+    ({ podman, compose } = made);
+  });
 
   it(
     "each has an address by weft's DHCP, and reaches the other one by it",
