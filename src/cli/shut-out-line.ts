@@ -42,12 +42,16 @@ export function sayShutOut(
   );
 }
 
-/** An invite names neither: the key is the newcomer's own, the number is drawn when it comes. */
-export function sayWhereShutOut(terminal: Terminal, args: GlobalArgs, name: string): void {
+/** Of an invite: the key is the newcomer's own, the serial number of its certificate is the invite's. */
+export function sayInvited(
+  terminal: Terminal,
+  args: GlobalArgs,
+  { name, serial }: Pick<ShutOutFacts, "name" | "serial">,
+): void {
   sayToPeople(
     terminal,
     args,
-    `public key and serial number of ${name}, which weft revoke takes, are made when it joins: weft join prints them there, weft members -o wide here`,
+    `${name} gets serial number ${serial}: note it, weft revoke takes it, before and after the invite is used`,
   );
 }
 

@@ -186,7 +186,9 @@ export class Issuer<W> {
     }
     if (wallSeconds > invite.ends) return this.#refuse(to, "ended", invite.ends);
     const { name, groups, claims } = invite;
-    const certificate = this.#sign(wallSeconds, { publicKey, name, groups, claims });
+    // Who holds the invite knows by which number its user is shut out, before there is one.
+    const line = { serial: BigInt(`0x${invite.number}`) };
+    const certificate = this.#sign(wallSeconds, { publicKey, name, groups, claims }, line);
     if (certificate === undefined) return this.#refuse(to, "too-much");
     this.#invites.set(usedBy(invite, publicKey, certificate));
     this.#keep({ kind: "grant", before: invite, to });

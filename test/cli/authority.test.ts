@@ -222,7 +222,7 @@ describe("a token made after a push", () => {
     close();
     expect([invited.code, pushed.code, pushed.err]).toEqual([0, 0, ""]);
     expect(invited.err).toBe(
-      "public key and serial number of gamma, which weft revoke takes, are made when it joins: weft join prints them there, weft members -o wide here\n",
+      `gamma gets serial number ${"01".repeat(8)}: note it, weft revoke takes it, before and after the invite is used\n`,
     );
     for (const values of [signedFor, decodeToken(invited.out).values]) {
       expect(values).toMatchObject({ range: "10.1.0.0/16", nodes: { beta: { ip: "10.1.0.9" } } });

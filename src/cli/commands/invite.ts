@@ -17,7 +17,7 @@ import { inviteTo } from "../invitation.ts";
 import { loadSuite } from "../load-suite.ts";
 import { configSources, knownNetworks, outputOptions, selectNetwork } from "../options.ts";
 import { print } from "../output.ts";
-import { sayWhereShutOut } from "../shut-out-line.ts";
+import { sayInvited } from "../shut-out-line.ts";
 import { addGroupOptions, saidIn } from "../sign-member.ts";
 
 const USUAL_DURATION = "1d";
@@ -53,8 +53,10 @@ export const inviteCommand: Command = {
     const status = await askStatus(socketOf(inner));
     const reached = { at, pushed, ...(grant && { grant }) };
     const { token } = inviteTo(config, sources, status, reached);
-    print(terminal, outputOptions(args), { token }, () => `weft join ${token}\n`);
-    if (grant !== undefined && name !== undefined) sayWhereShutOut(terminal, args, name);
+    const invited =
+      grant?.kind === "invite" ? { name: grant.name, serial: grant.number } : undefined;
+    print(terminal, outputOptions(args), { token, ...invited }, () => `weft join ${token}\n`);
+    if (invited !== undefined) sayInvited(terminal, args, invited);
     return EXIT.ok;
   },
 };
