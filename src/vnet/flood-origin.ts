@@ -25,7 +25,8 @@ export class Origin {
   readonly publicKey: Uint8Array;
   readonly name: string;
   readonly groups: readonly string[];
-  /** Of its certificates, unix seconds; 0 = never. */
+  /** Of its certificates, unix seconds; an end of 0 = never. */
+  readonly #start: number;
   readonly #end: number;
   readonly bucket = new TokenBucket(ORIGIN_PER_SECOND, ORIGIN_PER_SECOND);
   readonly #windows = new Map<bigint, FloodWindow>();
@@ -35,11 +36,13 @@ export class Origin {
     this.publicKey = certificate.publicKey;
     this.name = certificate.name;
     this.groups = certificate.groups;
+    this.#start = Math.max(...[certificate, ...issuers].map(({ notBefore }) => notBefore));
     this.#end = endOf([certificate, ...issuers]);
   }
 
-  hasEnded(wallSeconds: number): boolean {
-    return this.#end !== 0 && wallSeconds > this.#end;
+  /** The wall clock goes on, and may be set back. */
+  isGoodAt(wallSeconds: number): boolean {
+    return wallSeconds >= this.#start && (this.#end === 0 || wallSeconds <= this.#end);
   }
 
   /** How the flood stands, without counting it. */
@@ -79,7 +82,7 @@ export class FloodOrigins {
   /** What is known without any check of signatures: enough to drop repetitions cheaply. */
   known(flood: Flood): Origin | undefined {
     const origin = this.#origins.get(originName(flood));
-    return origin?.hasEnded(this.#wallSeconds) ? undefined : origin;
+    return origin?.isGoodAt(this.#wallSeconds) ? origin : undefined;
   }
 
   /** Checks certificate and signature. Errors: `bad-certificate`, `foreign-network`, `bad-signature`. */

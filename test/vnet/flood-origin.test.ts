@@ -3,7 +3,7 @@ import { Membership } from "../../src/crypto/membership.ts";
 import { FloodOrigins } from "../../src/vnet/flood-origin.ts";
 import type { VnetOptions } from "../../src/vnet/vnet-messages.ts";
 import { emitFlood, emitFloodBody, floodSignedText, parseFlood } from "../../src/wire/flood.ts";
-import { identityOf, NOW, Papers } from "../crypto/papers.ts";
+import { DAY, identityOf, NOW, Papers } from "../crypto/papers.ts";
 import { suite } from "../support/suite.ts";
 
 const papers = new Papers();
@@ -20,7 +20,7 @@ function floodOf(certificate: Uint8Array) {
   return flood.value;
 }
 
-it("the origin of a flood is known no longer than its certificate lives", () => {
+it("the origin of a flood is known only while its certificate is good", () => {
   const bytes = papers.signed(issuer, { mayIssue: true });
   const flood = floodOf(papers.chain({ identity: issuer, bytes }, holder, { notAfter: NOW + 60 }));
   const membership = new Membership(suite, papers.keys);
@@ -30,6 +30,11 @@ it("the origin of a flood is known no longer than its certificate lives", () => 
   expect(origins.verify(flood).ok).toBe(true);
   expect(origins.known(flood)).toBeDefined();
   origins.setWall(NOW + 61);
+  expect(origins.known(flood)).toBeUndefined();
+  expect(origins.verify(flood)).toEqual({ ok: false, reason: "bad-certificate" });
+  origins.setWall(NOW);
+  expect(origins.known(flood)).toBeDefined();
+  origins.setWall(NOW - 2 * DAY);
   expect(origins.known(flood)).toBeUndefined();
   expect(origins.verify(flood)).toEqual({ ok: false, reason: "bad-certificate" });
 });
