@@ -23,6 +23,7 @@ import { appendMacs } from "../crypto/mac.ts";
 import type { OwnCertificate } from "../crypto/own-certificate.ts";
 import { DropCounters } from "../link/drop-counters.ts";
 import { RateWindow } from "../link/rate-window.ts";
+import { TokenBucket } from "../vnet/token-bucket.ts";
 import {
   emitAnswerDatagram,
   emitIssueMessage,
@@ -30,6 +31,7 @@ import {
   parseAnswer,
   parseIssueDatagram,
   parseIssueMessage,
+  type Refusal,
 } from "../wire/issue.ts";
 import { DATAGRAM_TYPES, PAYLOAD_TYPES } from "../wire/message-type.ts";
 import type { NodeReply } from "./command.ts";
@@ -43,8 +45,13 @@ const MAX_FORWARDED = 1_024;
 const FORWARDED_MS: Millis = 10_000;
 /** Each costs one X25519, and 100 of them 1 % of a core; a whole class joins within a second. */
 const STRANGERS_PER_SECOND = 100;
-/** What a member carries to another for strangers: less than what its own links let it bring. */
-const FORWARDED_PER_SECOND = 20;
+/**
+ * What a member carries to others for strangers: half of what a link brings its issuer
+ * (ISSUE_QUESTIONS_PER_SECOND), so that the questions of this node itself still pass the same link.
+ */
+const FORWARDED_PER_SECOND = 5;
+/** A class that joins by this member, and still less than a link takes at once. */
+const FORWARDED_BURST = 20;
 /**
  * More than strangers can fill by way of others: each link brings ISSUE_QUESTIONS_PER_SECOND at most, so
  * that who holds the network key alone keeps no member from its renewal.
@@ -100,7 +107,7 @@ export class Issuing {
   readonly #issuer: Issuer<Way>;
   readonly #renewal: Renewal;
   readonly #strangers = new RateWindow();
-  readonly #forwarded = new RateWindow();
+  readonly #forwarded = new TokenBucket(FORWARDED_PER_SECOND, FORWARDED_BURST);
   readonly #members = new RateWindow();
   /** Oldest first: all live equally long. */
   readonly #pending = new Map<number, Pending>();
@@ -159,7 +166,7 @@ export class Issuing {
     const way = { kind: "stranger", socket: got.socket, to: got.from, id } as const;
     if (this.#strangers.add(now) > STRANGERS_PER_SECOND) return this.#drops.count("rate-limited");
     if (issuer === this.#options.self) return this.#ask(wallSeconds, way, sealed);
-    if (this.#forwarded.add(now) > FORWARDED_PER_SECOND) return this.#drops.count("rate-limited");
+    if (!this.#forwarded.take(now)) return this.#drops.count("rate-limited");
     const own = this.#remember(now, { kind: "stranger", way, until: now + FORWARDED_MS });
     if (own !== undefined) this.#route(issuer, "issue-question", { id: own, sealed });
   }
@@ -257,7 +264,7 @@ export class Issuing {
     { command }: Extract<Pending, { kind: "own" }>,
     answer: IssueAnswer,
   ): void {
-    if (answer.kind === "refused") return this.#gaveUp(now, { command }, answer.reason);
+    if (answer.kind === "refused") return this.#refused(now, { command }, answer.reason);
     const { certificate } = answer;
     if (command !== undefined) {
       return this.#reply(command, { kind: "certificate", certificate: toHex(certificate) });
@@ -268,6 +275,20 @@ export class Issuing {
     this.#renewal.renewed(now);
     this.#out.push({ kind: "certificate", bytes: certificate });
     this.#out.push({ kind: "event", event: renewedEvent(this.#options.own) });
+  }
+
+  /** An issuer that is up and will not: another line than for one that is not up. */
+  #refused(
+    now: Millis,
+    { command }: { readonly command: number | undefined },
+    reason: Refusal,
+  ): void {
+    if (command === undefined || reason !== "too-much") {
+      return this.#gaveUp(now, { command }, reason);
+    }
+    const detail =
+      "the issuer signs no other key for this node now (one a day at most, and only groups and addresses it has itself): try again tomorrow, or use weft sign";
+    this.#reply(command, { kind: "failed", code: "unavailable", detail });
   }
 
   #gaveUp(now: Millis, { command }: { readonly command: number | undefined }, why: string): void {

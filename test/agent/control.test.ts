@@ -121,6 +121,11 @@ describe("the control socket", () => {
     ['{"id":1,"method":"ping","params":{"target":"b","size":99999}}\n', "bad-argument"],
     ['{"id":1,"method":"dht-get","params":{"key":"xx"}}\n', "bad-argument"],
     ['{"id":1,"method":"status","params":{"a":1}}\n', "bad-argument"],
+    // An invite that lasts longer than 30 days, or less than a minute.
+    ['{"id":1,"method":"invite","params":{"name":"b","seconds":2592001}}\n', "bad-argument"],
+    ['{"id":1,"method":"invite","params":{"name":"b","seconds":59}}\n', "bad-argument"],
+    // Within both: it gets as far as this machine's engine, which knows nothing.
+    ['{"id":1,"method":"invite","params":{"name":"b","seconds":2592000}}\n', "unknown-peer"],
   ])("%j is answered with %s", async (line, code) => {
     expect(JSON.parse(await raw(line))).toMatchObject({ error: { code } });
   });

@@ -7,8 +7,12 @@ import { openAnswer, sealQuestion } from "../../src/crypto/issue-seal.ts";
 import { appendMacs } from "../../src/crypto/mac.ts";
 import { Membership } from "../../src/crypto/membership.ts";
 import { OwnCertificate } from "../../src/crypto/own-certificate.ts";
+import type { NodeOutput } from "../../src/node/config.ts";
 import { Issuer, type IssuerOutput } from "../../src/node/issuer.ts";
 import { Issuing, type IssuingOutput } from "../../src/node/issuing.ts";
+import { drainIssuing } from "../../src/node/issuing-ties.ts";
+import type { Parts } from "../../src/node/parts.ts";
+import { ISSUE_QUESTION_RATE, LinkGate } from "../../src/ring/link-gate.ts";
 import {
   emitIssueDatagram,
   emitIssueMessage,
@@ -149,7 +153,56 @@ describe("questions for certificates", () => {
     for (let i = 0; i < 90; i++) issuing.datagram(0, NOW, datagramTo(99n));
     expect(outputsOf(issuing).length).toBe(20);
     expect(issuing.drops()["rate-limited"]).toBe(70);
-    issuing.datagram(1_000, NOW, datagramTo(99n));
-    expect(outputsOf(issuing).length).toBe(1);
+    for (let i = 0; i < 90; i++) issuing.datagram(1_000, NOW, datagramTo(99n));
+    expect(outputsOf(issuing).length).toBe(5);
+  });
+
+  it("of a member pass its link to the issuer, however many strangers it is asked to carry", () => {
+    const member = new Issuing({ ...options(), self });
+    const gateOfIssuer = new LinkGate(ISSUE_QUESTION_RATE);
+    let carried = 0;
+    for (let now = 0; now < 120_000; now += 20) {
+      member.datagram(now, NOW, datagramTo(99n));
+      for (const _ of outputsOf(member)) if (gateOfIssuer.admit(now, 1)) carried++;
+      if (now % 1_020 === 0) expect(gateOfIssuer.admit(now, 1)).toBe(true);
+    }
+    expect(carried).toBeGreaterThan(500);
+  });
+});
+
+describe("another key for this node", () => {
+  const linked = { publicKey: own.signing.publicKey, address: 9n };
+
+  it("is not asked of members where the authority signed the certificate itself", () => {
+    const membership = new Membership(suite, papers.keys);
+    const adopted = membership.adoptOwn(asker, papers.signed(asker, { name: "n1" }));
+    if (!adopted.ok) throw new Error(adopted.reason);
+    const worn = new OwnCertificate(membership, asker, adopted.value);
+    const issuing = new Issuing({ ...options(), identity: asker, own: worn, self: 7n });
+    issuing.rotate(0, 1, { seed: new Uint8Array(32).fill(3), issuers: [linked] });
+    expect(issuing.poll()).toMatchObject({
+      kind: "reply",
+      reply: { kind: "failed", detail: expect.stringMatching(/only the authority .* weft sign/) },
+    });
+    expect(issuing.poll()).toBeUndefined();
+  });
+});
+
+describe("a renewed certificate of this node", () => {
+  it("is told to the links and to who lets members in", () => {
+    const told: unknown[] = [];
+    const part = (name: string) => ({
+      handle: (_now: number, { kind }: { readonly kind: string }) => told.push([name, kind]),
+    });
+    const says = [{ kind: "certificate", bytes: certificate }];
+    const issuing = { poll: () => says.shift() };
+    const parts = { issuing, links: part("links"), vnet: part("vnet") } as unknown as Parts;
+    const outputs: NodeOutput[] = [];
+    drainIssuing(0, parts, (output) => outputs.push(output));
+    expect(told).toEqual([
+      ["links", "certificate"],
+      ["vnet", "certificate"],
+    ]);
+    expect(outputs).toEqual([{ kind: "certificate", bytes: certificate }]);
   });
 });

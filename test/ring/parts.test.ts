@@ -6,7 +6,10 @@ import { ContactBook } from "../../src/ring/contact-book.ts";
 import { Expiring } from "../../src/ring/expiring.ts";
 import { DHT_REQUEST_RATE, HANDSHAKE_RATE, LinkGate } from "../../src/ring/link-gate.ts";
 import { clockwiseFrom, sidesOf } from "../../src/ring/near-set.ts";
+import { Ring } from "../../src/ring/ring.ts";
 import { estimateSize, gapOf } from "../../src/ring/size-estimate.ts";
+import { PAYLOAD_TYPES } from "../../src/wire/message-type.ts";
+import { emitEnvelope } from "../../src/wire/ring-messages.ts";
 import { evenAddresses, VirtualNet } from "./virtual-net.ts";
 
 describe("near set", () => {
@@ -160,4 +163,44 @@ describe("gate of a link", () => {
     for (let i = 0; i < 10_000; i++) if (gate.admit(i / 10, 1)) admitted++;
     expect(admitted).toBe(2_000 + 499);
   });
+
+  it("holds for questions for certificates, whoever they say they are from", () => {
+    const ring = new Ring({ self: 1n, rng: new SeededRng(3) });
+    const neighbours = [7n, 8n];
+    for (const [link, address] of neighbours.entries()) {
+      ring.handle(0, { kind: "link-up", peer: peerOf(link, address), role: "near" });
+      const endpoint = { ip: "192.0.2.1", port: 1 + link };
+      const path = { kind: "direct", socket: 0, endpoint } as const;
+      ring.handle(0, { kind: "path", link, address, path, rttMs: 10 });
+    }
+    const arrived = (link: number): number => {
+      for (let i = 0; i < 100; i++) {
+        const bytes = emitEnvelope({ ...QUESTION, source: BigInt(1_000 + i) });
+        ring.handle(0, { kind: "message", link, address: neighbours[link] ?? 0n, bytes });
+      }
+      let count = 0;
+      for (let out = ring.poll(); out !== undefined; out = ring.poll()) {
+        if (out.kind === "deliver") count++;
+      }
+      return count;
+    };
+    expect(arrived(0)).toBe(64);
+    expect(ring.drops().get("rate-limited")).toBe(36);
+    expect(arrived(1)).toBe(64);
+  });
 });
+
+const QUESTION = {
+  ...{ destination: 1n, nearest: false, excludeSource: false, hopLimit: 50 },
+  ...{ payloadType: PAYLOAD_TYPES["issue-question"], payload: new Uint8Array(40) },
+  ...{ visited: [], sourceAgent: undefined, destinationAgent: undefined },
+};
+
+function peerOf(link: number, address: bigint) {
+  return {
+    ...{ link, address, publicKey: new Uint8Array(32), certificate: new Uint8Array(0) },
+    ...{ name: `n${address}`, boot: 1n, minorVersion: 0, capabilities: 0 },
+    ...{ groups: [], serial: 0n, issuers: [], digest: new Uint8Array(32) },
+    ...{ candidates: [], initiatedHere: true },
+  };
+}
