@@ -35,10 +35,7 @@ import {
   type LinksInput,
   type LinksOutput,
   type LinkView,
-  type PathView,
-  type PeerInfo,
   REOPENED,
-  type SendOwner,
 } from "./link-types.ts";
 import type { LinksOptions } from "./links-options.ts";
 import { OwnCandidates, type Witness } from "./own-candidates.ts";
@@ -49,18 +46,6 @@ import { convictionOf, directLinksOf, relayHintsOf } from "./relay-choice.ts";
 import { type DirectLink, Relays } from "./relays.ts";
 import { isStream } from "./stream-sockets.ts";
 import { Traversal, type TraversalLinks } from "./traversal.ts";
-
-export type {
-  ConnectTarget,
-  LinkId,
-  LinkRole,
-  LinksInput,
-  LinksOutput,
-  LinkView,
-  PathView,
-  PeerInfo,
-  SendOwner,
-};
 
 /** `now` this far past the deadline: the machine slept, or this process was stopped. */
 export const SUSPEND_GAP_MS: Millis = 5_000;

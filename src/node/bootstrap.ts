@@ -10,7 +10,7 @@ import { Outbox } from "../base/machine.ts";
 import { type Endpoint, endpointText, sameEndpoint } from "../base/net.ts";
 import { jitter, type Rng } from "../base/rng.ts";
 import { type Millis, TimerTable } from "../base/time.ts";
-import type { ConnectTarget } from "../link/links.ts";
+import type { ConnectTarget } from "../link/link-types.ts";
 
 /** Without any link each second costs the user; the links machine retries within one attempt. */
 const RETRY_ALONE_MS = 2_000;

@@ -6,7 +6,7 @@ import { addressFromBytes, addressToBytes, type RingAddress } from "../base/ring
 import type { Rng } from "../base/rng.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import type { DhtResult } from "../dht/dht.ts";
-import type { LinkView } from "../link/links.ts";
+import type { LinkView } from "../link/link-types.ts";
 import type { VnetOutput } from "../vnet/vnet.ts";
 import { PAYLOAD_TYPES } from "../wire/message-type.ts";
 import type { NodeCommand, NodeReply } from "./command.ts";

@@ -1,7 +1,7 @@
 /** All that this node knows of the way to a member: for `weft explain`. */
 import { natKind } from "../base/nat.ts";
 import { endpointText } from "../base/net.ts";
-import type { LinkView } from "../link/links.ts";
+import type { LinkView } from "../link/link-types.ts";
 import { explainPair, type PairEnd, type PairReason } from "./explain-pair.ts";
 import type { Parts } from "./parts.ts";
 

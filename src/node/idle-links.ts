@@ -3,7 +3,7 @@
  * ring; one that fell silent gives it up, and past a budget the one that is silent longest goes first.
  */
 import type { Millis } from "../base/time.ts";
-import type { LinkId, LinkView } from "../link/links.ts";
+import type { LinkId, LinkView } from "../link/link-types.ts";
 
 /** A pause of a program is shorter; a new link costs one handshake. */
 export const IDLE_AFTER_MS = 300_000;

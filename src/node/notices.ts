@@ -14,7 +14,7 @@ import type { CoreEvent } from "../base/event.ts";
 import { Outbox } from "../base/machine.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import type { NoticeBoard, Posting } from "../crypto/notice-board.ts";
-import type { LinkId } from "../link/links.ts";
+import type { LinkId } from "../link/link-types.ts";
 import { emitNoticeMessage, NOTICE_KINDS, type NoticeKind } from "../wire/notice.ts";
 import { noticeConflict, noticeName, noticeRefused, noticeTaken } from "./notice-events.ts";
 

@@ -13,7 +13,7 @@ import { equalBytes, toHex, utf8 } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop-reason.ts";
 import { type Millis, NEVER } from "../base/time.ts";
 import type { CryptoSuite } from "../crypto/suite.ts";
-import type { LinkId, PeerInfo } from "../link/links.ts";
+import type { LinkId, PeerInfo } from "../link/link-types.ts";
 import {
   CAPABILITY_SHARED_PART,
   emitSharedPart,

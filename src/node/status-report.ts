@@ -6,7 +6,7 @@ import { addressToBytes, type RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import { endOf } from "../crypto/authority-rules.ts";
 import type { LeaseState } from "../lease/leases.ts";
-import type { LinkView } from "../link/links.ts";
+import type { LinkView } from "../link/link-types.ts";
 import { isStream } from "../link/stream-sockets.ts";
 import { SEAL_OVERHEAD_BYTES } from "../wire/data.ts";
 import { RELAY_SHIM_BYTES } from "../wire/relay.ts";

@@ -15,14 +15,14 @@ import { identityFromSeed } from "../../src/crypto/identity.ts";
 import { computeMac1 } from "../../src/crypto/mac.ts";
 import { Membership } from "../../src/crypto/membership.ts";
 import type { CryptoSuite } from "../../src/crypto/suite.ts";
-import {
-  type ConnectTarget,
-  type LinkRole,
-  Links,
-  type LinksInput,
-  type LinksOutput,
-  type LinkView,
-} from "../../src/link/links.ts";
+import type {
+  ConnectTarget,
+  LinkRole,
+  LinksInput,
+  LinksOutput,
+  LinkView,
+} from "../../src/link/link-types.ts";
+import { Links } from "../../src/link/links.ts";
 import type { RelayPolicy } from "../../src/link/relay-policy.ts";
 import type { TraversalMode } from "../../src/link/traversal-mode.ts";
 import { suite as fullSuite } from "../support/suite.ts";

@@ -4,7 +4,7 @@ import { Cluster } from "../../sim/cluster.ts";
 import { fastSuite } from "../../sim/fast-suite.ts";
 import { utf8 } from "../../src/base/bytes.ts";
 import type { Subnet } from "../../src/base/net.ts";
-import type { PeerInfo } from "../../src/link/links.ts";
+import type { PeerInfo } from "../../src/link/link-types.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
 import { SharedParts } from "../../src/node/shared-parts.ts";
 import { CAPABILITY_SHARED_PART } from "../../src/wire/shared-part.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LinksOutput, PathView } from "../../src/link/links.ts";
+import type { LinksOutput, PathView } from "../../src/link/link-types.ts";
 import type { Parts } from "../../src/node/parts.ts";
 import { Wiring } from "../../src/node/wiring.ts";
 
