@@ -14,8 +14,13 @@ import type { RingAddress } from "../base/ring-address.ts";
 import type { Millis } from "../base/time.ts";
 import type { DhtOutput, DhtResult } from "../dht/dht.ts";
 import type { LeasesOutput, SavedLease } from "../lease/leases.ts";
-import type { LinkId, LinksOutput, PeerInfo } from "../link/link-types.ts";
-import { type ConnectFailed, REOPENED } from "../link/link-types.ts";
+import {
+  type ConnectFailed,
+  type LinkId,
+  type LinksOutput,
+  type PeerInfo,
+  REOPENED,
+} from "../link/link-types.ts";
 import type { StreamOutput } from "../link/stream-fallback.ts";
 import { udpEndpointOf } from "../link/stream-sockets.ts";
 import type { RingOutput, RingView } from "../ring/ring.ts";
