@@ -1,6 +1,6 @@
 /**
- * The flows that our side began where the rules alone would not let the answers in. Time counts in
- * whole seconds, as in the native engine. Past the bound the flow that would end first gives way.
+ * The flows that our side began where the rules alone would not let the answers in, and all that it
+ * began over TCP: those outlive stricter rules. Time counts in whole seconds, as in the native engine. Past the bound the flow that would end first gives way.
  */
 import { ENGINE_LIMITS } from "../src/base/engine.ts";
 import type { Millis } from "../src/base/time.ts";
@@ -23,12 +23,12 @@ interface Flow {
 
 export class AclFlows implements FlowMemory {
   readonly #flows = new Map<string, Flow>();
-  #firstSentAt: Millis | undefined;
 
-  /** A packet of ours leaves: its flow begins or goes on. */
-  sent(now: Millis, packet: TransportPacket): void {
-    this.#firstSentAt ??= now;
-    const takesUp = now < this.#firstSentAt + ENGINE_LIMITS.aclTakeUpMs;
+  /**
+   * A packet of ours leaves: its flow begins or goes on.
+   * @param takesUp a flow of TCP that is older than we are goes on in its middle
+   */
+  sent(now: Millis, packet: TransportPacket, takesUp: boolean): void {
     const name = nameOfSent(packet);
     const before = this.#alive(now, name);
     const phase = afterSent(takesUp, before?.phase, packet);
@@ -72,7 +72,7 @@ export class AclFlows implements FlowMemory {
   }
 }
 
-/** Undefined when the packet begins no flow. @param takesUp one of TCP may be older than we are */
+/** Undefined when the packet begins no flow. An answer to their SYN is no flow of ours. */
 function afterSent(
   takesUp: boolean,
   before: Phase | undefined,
@@ -83,7 +83,8 @@ function afterSent(
   const isInMiddle = (tcpFlags & (SYN | RST)) === 0;
   if (before === undefined && !(takesUp && isInMiddle)) return undefined;
   if ((tcpFlags & (FIN | RST)) !== 0) return "closing";
-  return before ?? "steady";
+  // We acknowledge their answer, which is not looked up where a rule lets it in.
+  return isInMiddle && before === "opening" ? "steady" : (before ?? "steady");
 }
 
 function afterReceived(before: Phase, packet: TransportPacket): Phase {

@@ -12,6 +12,7 @@ import {
 import { type Endpoint, sameEndpoint } from "../src/base/net.ts";
 import { type Millis, NEVER } from "../src/base/time.ts";
 import type { AclGate } from "../src/frame/acl-gate.ts";
+import type { AclWatch } from "./acl-watch.ts";
 import type { Aead } from "./cheap-aead.ts";
 import { SEAL_OVERHEAD, SHIM_BYTES } from "./datagram.ts";
 import type { FilterTable } from "./frame-filter.ts";
@@ -102,6 +103,9 @@ export class Session {
   filter: FilterTable | undefined;
   /** Undefined = no rules. */
   acl: AclGate | undefined;
+  /** There where `acl` is. */
+  aclWatch: AclWatch | undefined;
+  hadRules = false;
   held: HeldFrame[] = [];
   lastHeldUpcall = -NEVER;
   lastEndpointUpcall = -NEVER;

@@ -26,6 +26,7 @@ import {
 import { type Endpoint, isGroupMac, type Mac } from "../src/base/net.ts";
 import { type Millis, NEVER } from "../src/base/time.ts";
 import { AclGate, isWithinLimits } from "../src/frame/acl-gate.ts";
+import { AclWatch } from "./acl-watch.ts";
 import { type Aead, CHEAP_AEAD } from "./cheap-aead.ts";
 import {
   fillNonce,
@@ -53,6 +54,7 @@ import { UpcallQueue } from "./upcall-queue.ts";
 import { WaitingFrames } from "./waiting-frames.ts";
 
 const ENDPOINT_UPCALL_MS = 250;
+const DENY_ALL: AclPolicy = { allowsRest: false, rules: [] };
 
 /** What the engine needs from the machine around it. */
 export interface EngineHost {
@@ -369,14 +371,29 @@ export class SoftwareEngine implements Engine {
   }
 
   #setAcl(session: Session, policy: AclPolicy | undefined): Outcome {
-    if (policy === undefined) session.acl = undefined;
-    else if (!isWithinLimits(policy)) {
-      // Rules that cannot be kept are no leave: a peer without any may begin nothing.
-      session.acl ??= new AclGate({ allowsRest: false, rules: [] }, this.#sender.flows);
-      return "table-full";
-    } else if (session.acl === undefined) session.acl = new AclGate(policy, this.#sender.flows);
-    else session.acl.policy = policy;
-    return undefined;
+    if (policy === undefined) {
+      session.acl = undefined;
+      session.aclWatch = undefined;
+      return undefined;
+    }
+    const isFine = isWithinLimits(policy);
+    // Rules that cannot be kept are no leave: a peer without any may begin nothing.
+    if (isFine || session.acl === undefined) this.#takeAcl(session, isFine ? policy : DENY_ALL);
+    return isFine ? undefined : "table-full";
+  }
+
+  #takeAcl(session: Session, policy: AclPolicy): void {
+    if (session.acl !== undefined) {
+      session.acl.policy = policy;
+      session.aclWatch?.setPolicy(policy);
+      return;
+    }
+    const { flows } = this.#sender;
+    // Rules after a time without any are stricter ones.
+    const takeUpMs = session.hadRules ? 0 : ENGINE_LIMITS.aclTakeUpMs;
+    session.acl = new AclGate(policy, flows);
+    session.aclWatch = new AclWatch(policy, flows, this.#host.now() + takeUpMs);
+    session.hadRules = true;
   }
 
   #reportTraffic(): Outcome {

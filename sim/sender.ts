@@ -10,8 +10,6 @@ import {
 } from "../src/base/engine.ts";
 import type { Endpoint } from "../src/base/net.ts";
 import { type Millis, NEVER } from "../src/base/time.ts";
-import { type AclGate, beginsFlow } from "../src/frame/acl-gate.ts";
-import { readAclPacket } from "../src/frame/acl-packet.ts";
 import { AclFlows } from "./acl-flows.ts";
 import type { Aead } from "./cheap-aead.ts";
 import {
@@ -76,7 +74,8 @@ export class Sender {
   sendFrame(session: Session, frame: Uint8Array): DropReason | undefined {
     if (frame.length < ETHERNET_BYTES) return "short-frame";
     if (frame.length > ENGINE_LIMITS.frameBytes) return "too-big";
-    if (session.acl !== undefined) this.#watch(session.acl, frame);
+    // What leaves may be answered.
+    session.aclWatch?.sent(this.#options.now(), frame);
     const path = session.activePath();
     if (path === undefined) return "no-path";
     const room = frameRoom(path);
@@ -93,12 +92,6 @@ export class Sender {
     session.totals.framesOut++;
     session.totals.bytesOut += frame.length;
     return undefined;
-  }
-
-  /** What leaves may be answered. */
-  #watch({ policy }: AclGate, frame: Uint8Array): void {
-    const packet = readAclPacket(frame);
-    if (beginsFlow(policy, packet)) this.flows.sent(this.#options.now(), packet);
   }
 
   #answer(session: Session, answer: Uint8Array): DropReason {

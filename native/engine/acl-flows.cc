@@ -27,17 +27,17 @@ uint64_t AclFlows::stateOf(uint64_t nowMs, const AclPacket& packet, Phase phase)
   return (secondOf(nowMs) + secondsOf(packet, phase)) << phaseBits | static_cast<uint64_t>(phase);
 }
 
-/// Nothing when the packet begins no flow. A TCP flow may be older than this process, and is then
-/// taken up in the middle, but for a while only; an answer to their SYN is no flow of ours.
-std::optional<AclFlows::Phase> AclFlows::afterSent(uint64_t nowMs, std::optional<Phase> before,
-                                                   const AclPacket& packet) const {
+/// Nothing when the packet begins no flow. An answer to their SYN is no flow of ours.
+std::optional<AclFlows::Phase> AclFlows::afterSent(std::optional<Phase> before,
+                                                   const AclPacket& packet, bool takesUp) {
   if (packet.protocol != protocolTcp) return Phase::steady;
   const uint8_t flags = packet.tcpFlags;
   if ((flags & (tcpSyn | tcpAck | tcpRst | tcpFin)) == tcpSyn) return Phase::opening;
   const bool inMiddle = (flags & (tcpSyn | tcpRst)) == 0;
-  const bool takesUp = inMiddle && nowMs < *firstSentMs_ + limits::aclTakeUpMs;
-  if (!before && !takesUp) return std::nullopt;
+  if (!before && !(takesUp && inMiddle)) return std::nullopt;
   if ((flags & (tcpFin | tcpRst)) != 0) return Phase::closing;
+  // We acknowledge their answer, which RX does not look up where a rule lets it in.
+  if (before == Phase::opening && inMiddle) return Phase::steady;
   return before.value_or(Phase::steady);
 }
 
@@ -47,8 +47,7 @@ AclFlows::Phase AclFlows::afterReceived(Phase before, const AclPacket& packet) {
   return before == Phase::opening ? Phase::steady : before;
 }
 
-void AclFlows::sent(uint64_t nowMs, uint64_t name, const AclPacket& packet) {
-  if (!firstSentMs_) firstSentMs_ = nowMs;
+void AclFlows::sent(uint64_t nowMs, uint64_t name, const AclPacket& packet, bool takesUp) {
   Set& set = setOf(name);
   for (Slot& slot : set.slots) {
     if (slot.name.load(std::memory_order_relaxed) != name) continue;
@@ -56,13 +55,13 @@ void AclFlows::sent(uint64_t nowMs, uint64_t name, const AclPacket& packet) {
       uint64_t before = slot.state.load(std::memory_order_relaxed);
       std::optional<Phase> phase;
       if (isAlive(before, nowMs)) phase = static_cast<Phase>(before & 3);
-      phase = afterSent(nowMs, phase, packet);
+      phase = afterSent(phase, packet, takesUp);
       if (!phase) return;
       const uint64_t after = stateOf(nowMs, packet, *phase);
       if (after == before || slot.state.compare_exchange_weak(before, after)) return;
     }
   }
-  const std::optional<Phase> phase = afterSent(nowMs, std::nullopt, packet);
+  const std::optional<Phase> phase = afterSent(std::nullopt, packet, takesUp);
   if (!phase) return;
   Slot& slot = worst(set);
   // RX must not take the old state for the new name's.

@@ -1,5 +1,6 @@
-// The flows that our side began where the rules alone would not let the answers in. The TX thread
-// adds them, the RX thread looks them up and keeps them alive; no lock between the two.
+// The flows that our side began where the rules alone would not let the answers in, and all that it
+// began over TCP: those outlive stricter rules. The TX thread adds them, the RX thread looks them
+// up and keeps them alive; no lock between the two.
 //
 //      set of 8 slots = two cache lines:   slot = name u64 | state u64
 //      state = second it ends << 2 | phase,  0 = free
@@ -25,8 +26,9 @@ class AclFlows {
   const SipKey& key() const { return key_; }
 
   /// A packet of ours leaves: its flow begins or goes on. TX thread only. In a full set the flow
-  /// that would end first gives way.
-  void sent(uint64_t nowMs, uint64_t name, const AclPacket& packet);
+  /// that would end first gives way. TCP begins with a SYN; with `takesUp` a flow that is older
+  /// than this process goes on in its middle.
+  void sent(uint64_t nowMs, uint64_t name, const AclPacket& packet, bool takesUp);
   /// True when the packet belongs to a living flow, which then goes on. RX thread.
   bool received(uint64_t nowMs, uint64_t name, const AclPacket& packet);
   /// Whether the flow lives; changes nothing.
@@ -46,15 +48,13 @@ class AclFlows {
 
   static uint64_t secondsOf(const AclPacket& packet, Phase phase);
   static uint64_t stateOf(uint64_t nowMs, const AclPacket& packet, Phase phase);
-  std::optional<Phase> afterSent(uint64_t nowMs, std::optional<Phase> before,
-                                 const AclPacket& packet) const;
+  static std::optional<Phase> afterSent(std::optional<Phase> before, const AclPacket& packet,
+                                        bool takesUp);
   static Phase afterReceived(Phase before, const AclPacket& packet);
   Set& setOf(uint64_t name) const { return sets_[name % sets]; }
   static Slot& worst(Set& set);
 
   SipKey key_;
-  /// The first call of sent(), which TX makes.
-  std::optional<uint64_t> firstSentMs_;
   std::unique_ptr<Set[]> sets_;
 };
 

@@ -84,12 +84,20 @@ bool AclGate::isAboutOurs(uint64_t nowMs, const AclPacket& error) const {
   return flows_->has(nowMs, aclFlowName(flows_->key(), endsOfSent(ours)));
 }
 
+void AclWatch::setTable(std::shared_ptr<const AclTable> table) {
+  if (table->isStricterThan(*table_)) takeUpEndsMs_ = 0;
+  table_ = std::move(table);
+}
+
 void AclWatch::sent(uint64_t nowMs, Bytes frame, const FrameView& view) {
   const AclPacket packet = readAclPacket(frame, view);
   if (packet.kind != AclPacket::Kind::transport) return;
   if (packet.protocol == protocolIcmp && packet.icmp != AclPacket::Icmp::request) return;
-  if (table_->allows(packet.protocol, packet.sourcePort)) return;
-  flows_->sent(nowMs, aclFlowName(flows_->key(), endsOfSent(packet)), packet);
+  const bool ruled = table_->allows(packet.protocol, packet.sourcePort);
+  if (ruled && packet.protocol != protocolTcp) return;
+  const bool takesUp =
+      !ruled && nowMs < takeUpEndsMs_ && packet.sourcePort >= limits::aclTakeUpPort;
+  flows_->sent(nowMs, aclFlowName(flows_->key(), endsOfSent(packet)), packet, takesUp);
 }
 
 }  // namespace weft

@@ -55,19 +55,25 @@ class AclGate {
   AclFragments fragments_;
 };
 
-/// TX's half.
+/// TX's half for one session.
 class AclWatch {
  public:
-  AclWatch(std::shared_ptr<const AclTable> table, std::shared_ptr<AclFlows> flows)
-      : table_(std::move(table)), flows_(std::move(flows)) {}
+  /// @param takeUpEndsMs until then TCP flows of ours are taken up in their middle
+  AclWatch(std::shared_ptr<const AclTable> table, std::shared_ptr<AclFlows> flows,
+           uint64_t takeUpEndsMs)
+      : table_(std::move(table)), flows_(std::move(flows)), takeUpEndsMs_(takeUpEndsMs) {}
 
-  /// A frame is about to leave. Flows whose answers the rules let in anyway are not remembered: a
-  /// peer that may begin flows cannot fill the table with them.
+  /// Other rules. Stricter ones end the taking up: what we send on a connection that they began and
+  /// that is no longer allowed must not make it one of ours.
+  void setTable(std::shared_ptr<const AclTable> table);
+  /// A frame is about to leave. Of flows whose answers the rules let in anyway only TCP's that we
+  /// begin are remembered: a peer that may begin flows cannot fill the table with them.
   void sent(uint64_t nowMs, Bytes frame, const FrameView& view);
 
  private:
   std::shared_ptr<const AclTable> table_;
   std::shared_ptr<AclFlows> flows_;
+  uint64_t takeUpEndsMs_;
 };
 
 }  // namespace weft

@@ -85,4 +85,13 @@ bool AclTable::allows(uint8_t protocol, uint16_t port) const {
   return protocols_[protocol];
 }
 
+/// Between two turns of either table nothing changes.
+bool AclTable::isStricterThan(const AclTable& before) const {
+  const auto lost = [&](uint16_t port) { return before.tcp_.allows(port) && !tcp_.allows(port); };
+  const auto lostAtTurn = [&](const PortVerdicts& of) {
+    return std::any_of(of.turns.begin(), of.turns.end(), lost);
+  };
+  return lost(0) || lostAtTurn(tcp_) || lostAtTurn(before.tcp_);
+}
+
 }  // namespace weft

@@ -27,6 +27,8 @@ class AclTable {
   /// The first rule that matches decides, else the rest. `port` is the destination's and counts for
   /// TCP and UDP only; ICMPv6 is asked about as ICMP.
   bool allows(uint8_t protocol, uint16_t port) const;
+  /// A TCP port that `before` allows is no longer allowed.
+  bool isStricterThan(const AclTable& before) const;
   /// Frames that carry no IP.
   bool allowsOther() const { return other_; }
 

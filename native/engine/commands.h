@@ -134,7 +134,8 @@ struct AclPolicy {
 };
 class AclTable;
 class AclFlows;
-/// Without a policy the peer may begin whatever it likes.
+/// Without a policy the peer may begin whatever it likes. One past the bounds is refused: the
+/// session keeps the rules it has, and where it has none it lets nothing in until good ones come.
 struct Acl {
   SessionId session = 0;
   std::optional<AclPolicy> policy;

@@ -41,9 +41,11 @@ inline constexpr uint64_t aclTcpTransitorySeconds = 240;
 inline constexpr uint64_t aclUdpSeconds = 300;
 inline constexpr uint64_t aclIcmpSeconds = 60;
 inline constexpr uint64_t aclOtherSeconds = 600;
-/// TCP flows older than this process are taken up in the middle for so long after the first packet
-/// that would begin one: an agent that was restarted keeps the sessions of its host.
+/// TCP flows older than this process are taken up in the middle for so long after a session's first
+/// rules: an agent that was restarted keeps the connections of its host. Only from ports that a
+/// program gets without asking (Linux, ip_local_port_range), which tells ours from theirs.
 inline constexpr uint64_t aclTakeUpMs = 120'000;
+inline constexpr uint16_t aclTakeUpPort = 32'768;
 /// Fragments follow their first one for so long: as long as Linux puts packets together.
 inline constexpr uint64_t aclFragmentMs = 30'000;
 /// Frames that wait for a forwarding decision.

@@ -81,10 +81,12 @@ void TxThread::onAcl(const Acl& command) {
   TxSession* session = sessions_.find(command.session);
   if (session == nullptr) return counters_.drop(DropReason::badField);
   if (command.onlyWhereNone && session->acl != nullptr) return;
-  session->acl.reset();
-  if (command.table != nullptr) {
-    session->acl = std::make_unique<AclWatch>(command.table, command.flows);
-  }
+  if (command.table == nullptr) return session->acl.reset();
+  if (session->acl != nullptr) return session->acl->setTable(command.table);
+  // Rules after a time without any are stricter ones.
+  const uint64_t takeUpEndsMs = session->hadRules ? 0 : nowMs_ + limits::aclTakeUpMs;
+  session->acl = std::make_unique<AclWatch>(command.table, command.flows, takeUpEndsMs);
+  session->hadRules = true;
 }
 
 /// By command, or because the RX thread saw the end of it (`ended`): only that very one then.

@@ -21,6 +21,7 @@ struct TxSession {
   std::shared_ptr<SessionShared> shared;
   PathTable paths;
   std::unique_ptr<AclWatch> acl;  // nothing = no rules
+  bool hadRules = false;
   std::optional<SealingKeys> current;
   std::optional<SealingKeys> next;  // waits until the peer has used it
   uint64_t keyOrder = 0;

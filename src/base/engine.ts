@@ -70,10 +70,12 @@ export const ENGINE_LIMITS = {
   aclIcmpSeconds: 60,
   aclOtherSeconds: 600,
   /**
-   * TCP flows older than this process are taken up in the middle for so long after the first packet
-   * that would begin one: an agent that was restarted keeps the sessions of its host.
+   * TCP flows older than this process are taken up in the middle for so long after a session's first
+   * rules: an agent that was restarted keeps the connections of its host. Only from ports that a
+   * program gets without asking (Linux, ip_local_port_range), which tells ours from theirs.
    */
   aclTakeUpMs: 120_000,
+  aclTakeUpPort: 32_768,
   /** Fragments follow their first one for so long: as long as Linux puts packets together. */
   aclFragmentMs: 30_000,
   /** Frames that wait for a forwarding decision. */
@@ -286,6 +288,8 @@ export type EngineCommand =
    * discovery; what answers a flow that our side began (an echo reply, an ICMP error about a packet
    * of ours too); later fragments of a packet whose first one passed. Everything else that they do
    * not allow is dropped and counted `acl`, so are IPv6 packets behind a header that is not known.
+   * TCP that the peer began ends with the rule that allowed it. Rules past the bounds are refused and
+   * counted `table-full`: those before them stay, and where there were none, nothing may be begun.
    */
   | { readonly op: "acl"; readonly session: SessionId; readonly policy?: AclPolicy }
   /** A relayed datagram from `ingress` with `label` goes on with another label, or ends here. */

@@ -4,13 +4,7 @@
  */
 import { type AclPolicy, type AclPorts, type AclRule, ENGINE_LIMITS } from "../base/engine.ts";
 import type { Millis } from "../base/time.ts";
-import {
-  type AclPacket,
-  PROTOCOL_TCP,
-  readAclPacket,
-  readQuoted,
-  type TransportPacket,
-} from "./acl-packet.ts";
+import { PROTOCOL_TCP, readAclPacket, readQuoted, type TransportPacket } from "./acl-packet.ts";
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "./ipv4.ts";
 
 /** What our side began. */
@@ -127,11 +121,4 @@ function matches(rule: AclRule, protocol: number | undefined, port: number): boo
 
 function contains({ first, last }: AclPorts, port: number): boolean {
   return first <= port && port <= last;
-}
-
-/** Whether a packet of ours begins a flow that must be remembered to let its answers in. */
-export function beginsFlow(policy: AclPolicy, packet: AclPacket): packet is TransportPacket {
-  if (packet.kind !== "transport") return false;
-  if (packet.protocol === PROTOCOL_ICMP && packet.icmp !== "request") return false;
-  return !allows(policy, packet.protocol, packet.sourcePort);
 }

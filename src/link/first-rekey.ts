@@ -9,7 +9,7 @@ import { type Millis, NEVER } from "../base/time.ts";
 
 /** A rekey unanswered for this long is begun again. */
 export const RETRY_MS: Millis = 10_000;
-/** Then the link goes on as it is: the peer lives and will not have it. */
+/** Then the link goes on as it is, and the regular rekeys try (rekeying.ts). */
 const MAX_TRIES = 3;
 
 export class FirstRekey {

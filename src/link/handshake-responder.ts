@@ -2,7 +2,7 @@
  * The responder's side of handshakes. A message 1 whose mac1 is right makes one half-open entry and
  * one message 2; the same message 1 again gets the same message 2 again. Message 3 proves the peer.
  *
- * Bounds: half-open entries by number and age; under load a datagram must show a cookie first;
+ * Bounds: half-open entries by number and age, and by source when they crowd; under load a datagram must show a cookie first;
  * handshakes over the ring are limited per source and in all.
  */
 import { toHex } from "../base/bytes.ts";
@@ -28,9 +28,13 @@ import type { Channel, HandshakeResult, HandshakeSelf } from "./handshake-self.t
 import { RateWindow } from "./rate-window.ts";
 
 export const MAX_HALF_OPEN = 1_024;
-/** Past this many one address has no more than its share: one that shows cookies keeps nobody out. */
+/** Past this many one source has no more than its share: one that shows cookies keeps nobody out. */
 const CROWDED_HALF_OPEN = MAX_HALF_OPEN / 2;
-/** Members behind one NAT that come at once. */
+/**
+ * Members behind one NAT that come at once. A source is an IPv4 address or an IPv6 /64: whoever has one
+ * address of a /64 has them all (RFC 4941), so a share for each would be none. The members of one IPv6
+ * network have one share together, as those behind one NAT do.
+ */
 const HALF_OPEN_OF_SOURCE = 64;
 /** As long as an initiator asks. */
 export const HALF_OPEN_MS = 5_000;
@@ -55,6 +59,8 @@ interface HalfOpen {
   readonly expiresAt: Millis;
   /** Datagram sources that were sent message 2; two already prove nothing, so no more are kept. */
   readonly answered: Endpoint[];
+  /** Whose share it counts in; undefined when it was asked for over the ring. */
+  readonly source: string | undefined;
   isDone: boolean;
 }
 
@@ -65,6 +71,8 @@ export class HandshakeResponder {
   /** Oldest first: entries live equally long. */
   readonly #halfOpen = new Map<ReceiverIndex, HalfOpen>();
   readonly #byKey = new Map<string, HalfOpen>();
+  /** How many of them each source has; no source without any. */
+  readonly #bySource = new Map<string, number>();
   readonly #datagrams = new RateWindow();
   readonly #routed = new RateWindow();
   readonly #routedSources = new Map<RingAddress, RateWindow>();
@@ -134,6 +142,7 @@ export class HandshakeResponder {
       if (entry.expiresAt > now) return;
       this.#halfOpen.delete(entry.index);
       this.#byKey.delete(entry.key);
+      this.#countSource(entry.source, -1);
     }
   }
 
@@ -152,7 +161,8 @@ export class HandshakeResponder {
   ): void {
     this.timeout(now);
     if (this.#halfOpen.size >= MAX_HALF_OPEN) return this.#drops.count("table-full");
-    if (this.#isOverShare(channel)) return this.#drops.count("rate-limited");
+    const source = channel.kind === "socket" ? sourceOf(channel.endpoint) : undefined;
+    if (this.#isOverShare(source)) return this.#drops.count("rate-limited");
     const noise = this.#self.noise(false, this.#self.options.rng.bytes(32));
     if (noise.read(asked.noise) === undefined) return this.#drops.count("bad-handshake");
     const index = this.#self.drawIndex();
@@ -169,21 +179,25 @@ export class HandshakeResponder {
       message2: this.#self.withMacs(body),
       expiresAt: now + HALF_OPEN_MS,
       answered: [],
+      source,
       isDone: false,
     };
     this.#halfOpen.set(index, entry);
     this.#byKey.set(asked.key, entry);
+    this.#countSource(source, 1);
     this.#answer(channel, entry);
   }
 
-  #isOverShare(channel: Channel): boolean {
-    if (channel.kind !== "socket" || this.#halfOpen.size < CROWDED_HALF_OPEN) return false;
-    const source = hostOf(channel.endpoint);
-    let held = 0;
-    for (const { answered } of this.#halfOpen.values()) {
-      if (answered[0] !== undefined && hostOf(answered[0]) === source) held++;
-    }
-    return held >= HALF_OPEN_OF_SOURCE;
+  #isOverShare(source: string | undefined): boolean {
+    if (source === undefined || this.#halfOpen.size < CROWDED_HALF_OPEN) return false;
+    return (this.#bySource.get(source) ?? 0) >= HALF_OPEN_OF_SOURCE;
+  }
+
+  #countSource(source: string | undefined, by: 1 | -1): void {
+    if (source === undefined) return;
+    const held = (this.#bySource.get(source) ?? 0) + by;
+    if (held === 0) this.#bySource.delete(source);
+    else this.#bySource.set(source, held);
   }
 
   #answer(channel: Channel, entry: HalfOpen): void {
@@ -234,8 +248,8 @@ export class HandshakeResponder {
   }
 }
 
-/** An IPv4 address, or the /64 that one IPv6 host commands. */
-function hostOf({ ip }: Endpoint): string {
+/** An IPv4 address, or the /64 of an IPv6 one. */
+function sourceOf({ ip }: Endpoint): string {
   return isIpv6(ip) ? toHex(ipToBytes(ip).subarray(0, 8)) : ip;
 }
 

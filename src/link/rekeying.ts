@@ -10,7 +10,9 @@
  * pair would push out of the engine the keys that one side still seals with. A new pair builds on the
  * chain of the pair named `base`, so it proves the handshake before it; fresh X25519 keys give forward
  * secrecy. The first rekey after a handshake comes at once where both sides can: it mixes X-Wing in
- * (rekey-exchange.ts), and by the chain that secret is in every later pair too.
+ * (rekey-exchange.ts), and by the chain that secret is in every later pair too. Where it failed, each
+ * regular rekey tries again; only a retry of one that got no answer is plain, so that a way which loses
+ * large messages costs the link nothing.
  */
 import { compareBytes } from "../base/bytes.ts";
 import type { Cipher, EngineCommand, ReceiverIndex, SessionId } from "../base/engine.ts";
@@ -162,13 +164,19 @@ export class Rekeying {
   begin(now: Millis): Rekey1 | undefined {
     const base = this.#inUse;
     if (base === undefined) return undefined;
-    const mixes = this.#first.begin(now);
+    const isFirst = this.#first.begin(now);
+    const mixes = isFirst || this.#isMixedNext;
     this.#pending = { ...offerRekey(this.#tools, base.send, mixes), base };
-    if (!mixes) {
+    if (!isFirst) {
       this.#unanswered++;
       this.#rekeyAt = now + RETRY_MS;
     }
     return this.#pending.message;
+  }
+
+  /** A regular rekey is to bring what the keys in use lack. */
+  get #isMixedNext(): boolean {
+    return this.#canMix && !this.isPostQuantum && this.#unanswered === 0;
   }
 
   /** A rekey of our own is under way and goes on: the peer answers it instead of being answered. */

@@ -3,6 +3,7 @@ import { KIND_FRAME } from "../../sim/datagram.ts";
 import { concat } from "../../src/base/bytes.ts";
 import { type AclPolicy, type AclRule, ENGINE_LIMITS } from "../../src/base/engine.ts";
 import { linkLocalOf } from "../../src/base/net.ts";
+import { readAclPacket } from "../../src/frame/acl-packet.ts";
 import {
   arp,
   ethernet,
@@ -184,12 +185,38 @@ export function aclContract(lab: () => Lab): void {
     expect(await verdicts(v4(6, tcp(22, 4_000, SYN)))).toEqual([false]);
   });
 
-  it("takes up TCP flows that are older than itself, but not from a reset", async () => {
+  it("takes up TCP flows of ours that are older than itself, by no reset and no answer to a SYN", async () => {
     const { say, verdicts } = await world(lab(), deny());
-    await say(ours4(6, tcp(4_000, 22, RST)));
-    expect(await verdicts(v4(6, tcp(22, 4_000, ACK)))).toEqual([false]);
-    await say(ours4(6, tcp(4_000, 22, ACK)));
-    expect(await verdicts(v4(6, tcp(22, 4_000, ACK)))).toEqual([true]);
+    const theirs = (port: number) => v4(6, tcp(22, port, ACK));
+    await say(ours4(6, tcp(40_000, 22, RST)));
+    await say(ours4(6, tcp(40_000, 22, SYN | ACK)));
+    expect(await verdicts(theirs(40_000))).toEqual([false]);
+    await say(ours4(6, tcp(40_000, 22, ACK)));
+    // From a server's port: they began it.
+    await say(ours4(6, tcp(32_767, 22, ACK)));
+    expect(await verdicts(theirs(40_000), theirs(32_767))).toEqual([true, false]);
+  });
+
+  it("ends what the peer began when the rule goes, and nothing that our side began", async () => {
+    const { node, say, verdicts } = await world(lab(), deny(rule(true, 6, [40_000, 50_000])));
+    const theirs = (port: number) => v4(6, tcp(9, port, ACK));
+    expect(await verdicts(v4(6, tcp(9, 40_001, SYN)))).toEqual([true]);
+    await say(ours4(6, tcp(40_001, 9, SYN | ACK)));
+    await say(ours4(6, tcp(40_002, 9, SYN)));
+    expect(await verdicts(theirs(40_001), theirs(40_002))).toEqual([true, true]);
+    node.engine.apply([{ op: "acl", session: 1, policy: deny() }]);
+    for (const port of [40_001, 40_002, 40_003]) await say(ours4(6, tcp(port, 9, ACK)));
+    expect(await verdicts(...[40_001, 40_002, 40_003].map(theirs))).toEqual([false, true, false]);
+  });
+
+  it("takes nothing up under rules that come after a time without any", async () => {
+    const { node, say, verdicts } = await world(lab(), deny());
+    node.engine.apply([
+      { op: "acl", session: 1 },
+      { op: "acl", session: 1, policy: deny() },
+    ]);
+    await say(ours4(6, tcp(40_000, 22, ACK)));
+    expect(await verdicts(v4(6, tcp(22, 40_000, ACK)))).toEqual([false]);
   });
 
   it("sees ports behind IPv6 extension headers, and refuses what it cannot walk over", async () => {
@@ -298,6 +325,25 @@ export function aclContract(lab: () => Lab): void {
     expect(await verdicts(web)).toEqual([false]);
     node.engine.apply([{ op: "acl", session: 1, policy: WEB }]);
     expect(await verdicts(web)).toEqual([true]);
+  });
+
+  it("takes the same first bytes for an IPv4 header as the judge of floods", async () => {
+    const { node, send } = await world(lab(), { allowsRest: true, rules: [] });
+    const bent = Array.from({ length: 256 }, (_, first) => {
+      const frame = v4(17, concat(udp(9, 80), new Uint8Array(64)));
+      frame[14] = first;
+      return frame;
+    });
+    const [passed, dropped] = [node.tap.length, droppedTotal(node)];
+    send(...bent);
+    const done = () => node.tap.length - passed + droppedTotal(node) - dropped === bent.length;
+    await lab().until(done);
+    const out = new Set(node.tap.slice(passed).map(hex));
+    const byFloods = bent.filter((frame) => readAclPacket(frame).kind === "transport");
+    expect(bent.filter((frame) => out.has(hex(frame)))).toEqual(byFloods);
+    expect(byFloods.map((frame) => frame[14])).toEqual(
+      Array.from({ length: 11 }, (_, words) => 0x45 + words),
+    );
   });
 
   it("judges frames that were held until the filter came", async () => {

@@ -5,10 +5,11 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { AclFlows } from "../../sim/acl-flows.ts";
+import { AclWatch } from "../../sim/acl-watch.ts";
 import { concat } from "../../src/base/bytes.ts";
 import type { AclPolicy, AclRule } from "../../src/base/engine.ts";
 import { below, SeededRng } from "../../src/base/rng.ts";
-import { AclGate, beginsFlow } from "../../src/frame/acl-gate.ts";
+import { AclGate } from "../../src/frame/acl-gate.ts";
 import { readAclPacket, readQuoted } from "../../src/frame/acl-packet.ts";
 import { ethernet, extension, icmp, ipv4, ipv6, tcp, udp } from "../engine/frames.ts";
 import { MAC_A, MAC_B } from "../engine/lab.ts";
@@ -36,24 +37,37 @@ interface Meant {
 
 class Model {
   policy: AclPolicy = { allowsRest: false, rules: [] };
+  #takeUpEndsAt = 0;
   readonly #flows = new Map<string, { second: number; phase: string; kind: Meant["kind"] }>();
   readonly #let = new Map<string, number>();
-  #firstAt: number | undefined;
+
+  /** The peer is linked anew: what was remembered stays. */
+  openSession(now: number): void {
+    this.#takeUpEndsAt = now + 120_000;
+  }
+
+  setPolicy(policy: AclPolicy): void {
+    const allowed = (port: number) => this.#rule(6, port);
+    const before = Array.from({ length: 65_536 }, (_, port) => allowed(port));
+    this.policy = policy;
+    if (before.some((isIn, port) => isIn && !allowed(port))) this.#takeUpEndsAt = 0;
+  }
 
   sent(now: number, packet: Meant): void {
     const { kind, flags, part } = packet;
     if (part === "later" || kind === "reply" || kind === "error") return;
-    if (this.#ruled(packet, packet.ourPort)) return;
-    this.#firstAt ??= now;
+    const isRuled = this.#ruled(packet, packet.ourPort);
+    if (isRuled && kind !== "tcp") return;
     const name = flowName(packet);
     const isAlive = this.#isAlive(now, name);
     let phase = isAlive ? (this.#flows.get(name)?.phase ?? "open") : "open";
     const isSyn = (flags & (SYN | ACK | RST | FIN)) === SYN;
     if (kind === "tcp" && isSyn) phase = "opening";
     else if (kind === "tcp") {
-      const isTakenUp = now < this.#firstAt + 120_000 && (flags & (SYN | RST)) === 0;
-      if (!isAlive && !isTakenUp) return;
+      const takesUp = !isRuled && now < this.#takeUpEndsAt && packet.ourPort >= 32_768;
+      if (!isAlive && !(takesUp && (flags & (SYN | RST)) === 0)) return;
       if ((flags & (FIN | RST)) !== 0) phase = "closing";
+      else if (phase === "opening" && (flags & SYN) === 0) phase = "open";
     }
     this.#flows.set(name, { second: Math.floor(now / 1_000), phase, kind });
   }
@@ -96,7 +110,10 @@ class Model {
   }
 
   #ruled(packet: Meant, port: number): boolean {
-    const protocol = protocolOf(packet) === 58 ? 1 : protocolOf(packet);
+    return this.#rule(protocolOf(packet) === 58 ? 1 : protocolOf(packet), port);
+  }
+
+  #rule(protocol: number, port: number): boolean {
     for (const rule of this.policy.rules) {
       if (rule.protocol !== undefined && rule.protocol !== protocol) continue;
       const isInside = rule.ports.some(({ first, last }) => first <= port && port <= last);
@@ -192,16 +209,25 @@ it("equals the model over random packets, both ways, with headers, fragments and
   const gate = new AclGate(model.policy, flows);
   const counts = { passed: 0, dropped: 0 };
   let now = 1_000;
+  let watch = new AclWatch(model.policy, flows, now + 120_000);
+  model.openSession(now);
   for (let i = 0; i < PACKETS; i++) {
     now += below(rng, 500) === 0 ? below(rng, 1_000_000) : below(rng, 1_000);
-    if (below(rng, 2_000) === 0) model.policy = gate.policy = policy();
+    if (below(rng, 2_000) === 0) {
+      model.setPolicy(policy());
+      gate.policy = model.policy;
+      watch.setPolicy(model.policy);
+    }
+    if (below(rng, 1_000) === 0) {
+      watch = new AclWatch(model.policy, flows, now + 120_000);
+      model.openSession(now);
+    }
     const packet = withAbout(random());
     const isOurs = below(rng, 2) === 0;
     const [to, from] = isOurs ? [MAC_A, MAC_B] : [MAC_B, MAC_A];
     const frame = ethernet(to, from, packet.isV6 ? 0x86dd : 0x0800, ipBytes(packet, isOurs));
     if (isOurs) {
-      const read = readAclPacket(frame);
-      if (beginsFlow(gate.policy, read)) flows.sent(now, read);
+      watch.sent(now, frame);
       model.sent(now, packet);
       continue;
     }
@@ -237,19 +263,20 @@ it("any bytes are a packet of some kind, and never an error", () => {
 
 it("a TCP flow begins with a SYN; in its middle it is taken up for a while only", () => {
   const flows = new AclFlows();
+  const watch = new AclWatch({ allowsRest: false, rules: [] }, flows, 125_000);
   const sends = (now: number, port: number, flags: number): boolean => {
-    const packet = tcpPacket(port, flags);
-    flows.sent(now, packet);
-    return flows.hasSent(now, packet);
+    watch.sent(now, tcpFrame(port, flags));
+    return flows.hasSent(now, tcpPacket(port, flags));
   };
-  expect(sends(5_000, 1, ACK)).toBe(true);
-  expect(sends(5_000, 2, SYN | ACK)).toBe(false);
-  expect(sends(5_000, 3, RST)).toBe(false);
-  expect(sends(124_999, 4, FIN | ACK)).toBe(true);
-  expect(sends(125_000, 5, ACK)).toBe(false);
-  expect(sends(125_000, 6, FIN | ACK)).toBe(false);
-  expect(sends(125_000, 7, SYN)).toBe(true);
-  expect(sends(125_000, 1, ACK)).toBe(true);
+  expect(sends(5_000, 40_001, ACK)).toBe(true);
+  expect(sends(5_000, 40_002, SYN | ACK)).toBe(false);
+  expect(sends(5_000, 40_003, RST)).toBe(false);
+  expect(sends(5_000, 32_767, ACK)).toBe(false);
+  expect(sends(124_999, 32_768, FIN | ACK)).toBe(true);
+  expect(sends(125_000, 40_005, ACK)).toBe(false);
+  expect(sends(125_000, 40_006, FIN | ACK)).toBe(false);
+  expect(sends(125_000, 22, SYN)).toBe(true);
+  expect(sends(125_000, 40_001, ACK)).toBe(true);
 });
 
 it("a packet of another version than its Ethernet type says is none that rules let in", () => {
@@ -261,9 +288,13 @@ it("a packet of another version than its Ethernet type says is none that rules l
   expect(kindOf(bent)).not.toBe("transport");
 });
 
-function tcpPacket(port: number, flags: number) {
+function tcpFrame(port: number, flags: number): Uint8Array {
   const ip = ipv4("10.9.0.1", "10.9.0.5", 6, tcp(port, 80, flags));
-  const read = readAclPacket(ethernet(MAC_A, MAC_B, 0x0800, ip));
+  return ethernet(MAC_A, MAC_B, 0x0800, ip);
+}
+
+function tcpPacket(port: number, flags: number) {
+  const read = readAclPacket(tcpFrame(port, flags));
   if (read.kind !== "transport") throw new Error("no TCP packet");
   return read;
 }
@@ -272,11 +303,11 @@ it("remembers a bounded number of flows; the one that would end first gives way"
   const flows = new AclFlows();
   const packet = tcpPacket;
   const limit = 65_536;
-  flows.sent(1_000, packet(0, SYN));
-  for (let port = 1; port < limit; port++) flows.sent(2_000, packet(port, ACK));
+  flows.sent(1_000, packet(0, SYN), false);
+  for (let port = 1; port < limit; port++) flows.sent(2_000, packet(port, ACK), true);
   expect(flows.size).toBe(limit);
   const other = { ...packet(0, ACK), destinationPort: 81 };
-  flows.sent(2_000, other);
+  flows.sent(2_000, other, true);
   expect(flows.size).toBe(limit);
   expect(flows.hasSent(2_000, packet(0, SYN))).toBe(false);
   expect(flows.hasSent(2_000, other)).toBe(true);

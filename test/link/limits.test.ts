@@ -113,6 +113,49 @@ describe("half-open handshakes", () => {
     expect(table.halfOpenCount).toBe(0);
   });
 
+  it("share by IPv4 address and by IPv6 /64 when they crowd, and get the share back with time", () => {
+    const { responder: table, drops } = responder();
+    const cookies = new Map<string, Uint8Array>();
+    const body = message1(1).subarray(0, -32);
+    let sender = 0;
+    /** So many from there, each with a cookie; how many of them were taken. */
+    const taken = (now: number, count: number, ipOf: (i: number) => string): number => {
+      const before = table.halfOpenCount;
+      for (let i = 0; i < count; i++) {
+        const endpoint = { ip: ipOf(i), port: 1_000 };
+        const own = body.slice();
+        new DataView(own.buffer).setUint32(4, ++sender, true);
+        for (let round = 0; round < 2; round++) {
+          const bytes = appendMacs(suite, keys.mac1Key, own, cookies.get(endpoint.ip));
+          table.receive1(now, { kind: "socket", socket: 0, endpoint }, bytes);
+          let isAsked = false;
+          for (let out = table.poll(); out !== undefined; out = table.poll()) {
+            const reply = out.kind === "send" ? parseCookieReply(out.bytes) : undefined;
+            if (reply?.ok !== true) continue;
+            const opened = openCookieReply(suite, keys.mac1Key, reply.value, mac1Of(bytes));
+            if (opened !== undefined) cookies.set(endpoint.ip, opened);
+            isAsked = true;
+          }
+          if (!isAsked) break;
+        }
+      }
+      return table.halfOpenCount - before;
+    };
+    const host = (i: number): string => `2001:db8:0:1::${(i + 1).toString(16)}`;
+    const others = (i: number): string => `2001:db8:0:${(i + 2).toString(16)}::1`;
+    expect(taken(0, 500, others)).toBe(500);
+    expect(taken(0, 64 + 20, host)).toBe(64);
+    expect(drops.snapshot()).toMatchObject({ "rate-limited": 20 });
+    expect(taken(0, 3, (i) => `2001:db8:1:${i}::1`)).toBe(3);
+    expect(taken(0, 64 + 5, () => "203.0.113.7")).toBe(64);
+    expect(taken(0, 5, (i) => `203.0.113.${10 + i}`)).toBe(5);
+    // A crowd again after the first one's end: their shares did not stay used up.
+    table.timeout(HALF_OPEN_MS);
+    expect(table.halfOpenCount).toBe(0);
+    expect(taken(HALF_OPEN_MS, 520, others)).toBe(520);
+    expect(taken(HALF_OPEN_MS, 64 + 1, host)).toBe(64);
+  });
+
   it("over the ring are limited per source and in all, and the table is bounded", () => {
     const { responder: table, drops } = responder();
     for (let i = 1; i <= 30; i++) {

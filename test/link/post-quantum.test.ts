@@ -112,15 +112,32 @@ describe("the first rekey", () => {
     }
   });
 
-  it("is tried three times, then the link goes on with plain rekeys in time", () => {
+  it("is tried three times, then by each regular rekey, whose retries are plain", () => {
     const [a] = pair();
     const at: number[] = [];
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 6; i++) {
       at.push(a.rekeyAt);
       at.push(begun(a, a.rekeyAt).type === "rekey-1-kem" ? 1 : 0);
     }
-    expect(at).toEqual([20, 1, 10_020, 1, 20_020, 1, REKEY_AFTER_MS, 0]);
-    expect([a.isOverdue, a.expiresAt]).toEqual([false, REJECT_AFTER_MS]);
+    const regular = [REKEY_AFTER_MS, 1, REKEY_AFTER_MS + 10_000, 0, REKEY_AFTER_MS + 20_000, 0];
+    expect(at).toEqual([20, 1, 10_020, 1, 20_020, 1, ...regular]);
+    expect([a.isOverdue, a.expiresAt]).toEqual([true, REJECT_AFTER_MS]);
+  });
+
+  it("that failed is made up for by a later one, also by the side that began no handshake", () => {
+    const [a, b] = pair();
+    for (const now of [20, 10_020, 20_020]) begun(a, now);
+    expect(begun(a, REKEY_AFTER_MS).type).toBe("rekey-1-kem");
+    // It got no answer: the keys are renewed without.
+    const plain = rekeyed(a, b, REKEY_AFTER_MS + 10_000);
+    expect(plain[0]).toEqual(plain[1]);
+    expect([a.isPostQuantum, b.isPostQuantum]).toEqual([false, false]);
+    const next = a.rekeyAt;
+    expect(begun(b, next).type).toBe("rekey-1-kem");
+    const [ours, theirs] = rekeyed(a, b, next);
+    expect(ours).toEqual(theirs);
+    expect([a.isPostQuantum, b.isPostQuantum]).toEqual([true, true]);
+    expect(begun(a, a.rekeyAt).type).toBe("rekey-1");
   });
 
   it("goes on with one of two that cross, the same on both sides", () => {

@@ -139,6 +139,15 @@ bool AclModel::ruleAllows(std::optional<uint8_t> protocol, uint16_t port) const 
   return policy_.allowsRest;
 }
 
+void AclModel::setPolicy(const AclPolicy& policy) {
+  const AclModel before = *this;
+  policy_ = policy;
+  for (uint32_t port = 0; port < 65'536; port++) {
+    const auto number = static_cast<uint16_t>(port);
+    if (!ruleAllows(6, number) && before.ruleAllows(6, number)) takeUpEndsMs_ = 0;
+  }
+}
+
 bool AclModel::isAlive(uint64_t nowMs, const FlowKey& key) const {
   const auto found = flows_.find(key);
   if (found == flows_.end()) return false;
@@ -156,11 +165,11 @@ void AclModel::sent(uint64_t nowMs, const Meant& packet) {
   if (isIcmp(packet) && !isRequest(packet)) return;
   const uint16_t ours = isIcmp(packet) ? packet.echoId : packet.sourcePort;
   const uint16_t theirs = isIcmp(packet) ? packet.echoId : packet.targetPort;
-  if (ruleAllows(protocol, ours)) return;  // answers need no flow
+  const bool ruled = ruleAllows(protocol, ours);
+  if (ruled && protocol != 6) return;  // answers need no flow
   const FlowKey key{packet.ipv6, protocol, packet.source, packet.target,
                     hasPorts(packet) || isIcmp(packet) ? ours : uint16_t{0},
                     hasPorts(packet) || isIcmp(packet) ? theirs : uint16_t{0}};
-  if (firstMs_ == 0) firstMs_ = nowMs;
   const bool alive = isAlive(nowMs, key);
   Phase phase = alive ? flows_[key].phase : Phase::open;
   if (protocol == 6) {
@@ -168,9 +177,13 @@ void AclModel::sent(uint64_t nowMs, const Meant& packet) {
     if (flags == syn) {
       phase = Phase::opening;
     } else {
-      const bool young = nowMs < firstMs_ + 120'000;
-      if (!alive && (!young || (flags & syn) != 0 || (flags & rst) != 0)) return;
-      if ((flags & (fin | rst)) != 0) phase = Phase::closing;
+      const bool takesUp = !ruled && nowMs < takeUpEndsMs_ && ours >= 32'768;
+      if (!alive && (!takesUp || (flags & syn) != 0 || (flags & rst) != 0)) return;
+      if ((flags & (fin | rst)) != 0) {
+        phase = Phase::closing;
+      } else if (phase == Phase::opening && (flags & syn) == 0) {
+        phase = Phase::open;
+      }
     }
   }
   flows_[key] = {nowMs / 1000, phase};

@@ -40,8 +40,10 @@ Frame bytesOf(const Meant& packet);
 
 class AclModel {
  public:
-  explicit AclModel(const AclPolicy& policy) : policy_(policy) {}
-  void setPolicy(const AclPolicy& policy) { policy_ = policy; }
+  AclModel(uint64_t nowMs, const AclPolicy& policy) : policy_(policy) { openSession(nowMs); }
+  void setPolicy(const AclPolicy& policy);
+  /// The peer is linked anew: what was remembered stays.
+  void openSession(uint64_t nowMs) { takeUpEndsMs_ = nowMs + 120'000; }
   void sent(uint64_t nowMs, const Meant& packet);
   bool passes(uint64_t nowMs, const Meant& packet);
 
@@ -68,7 +70,7 @@ class AclModel {
 
   AclPolicy policy_;
   std::map<FlowKey, Flow> flows_;
-  uint64_t firstMs_ = 0;  // 0 = nothing was sent yet
+  uint64_t takeUpEndsMs_ = 0;
   std::deque<Let> lets_;
 };
 

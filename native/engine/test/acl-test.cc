@@ -237,12 +237,12 @@ TEST("acl: equals the model over 1,000,000 packets") {
   Random& random = traffic.random();
   const auto flows = std::make_shared<AclFlows>();
   AclPolicy policy = randomPolicy(random, 6);
-  AclModel model(policy);
+  uint64_t nowMs = 5'000;
+  AclModel model(nowMs, policy);
   auto table = AclTable::make(policy);
   AclGate gate(table, flows);
-  auto watch = std::make_unique<AclWatch>(table, flows);
+  auto watch = std::make_unique<AclWatch>(table, flows, nowMs + limits::aclTakeUpMs);
   std::map<std::string, int> counts;
-  uint64_t nowMs = 5'000;
   for (int i = 0; i < packets; i++) {
     nowMs += stepMs(random);
     if (random.below(5'000) == 0) {
@@ -250,7 +250,11 @@ TEST("acl: equals the model over 1,000,000 packets") {
       table = AclTable::make(policy);
       model.setPolicy(policy);
       gate.setTable(table);
-      watch = std::make_unique<AclWatch>(table, flows);
+      watch->setTable(table);
+    }
+    if (random.below(2'000) == 0) {
+      watch = std::make_unique<AclWatch>(table, flows, nowMs + limits::aclTakeUpMs);
+      model.openSession(nowMs);
     }
     const bool ours = random.below(2) == 0;
     const Meant packet = traffic.next(ours);
@@ -282,7 +286,7 @@ TEST("acl: reads nothing outside of frames that were cut and bent") {
   Random& random = traffic.random();
   const auto flows = std::make_shared<AclFlows>();
   AclGate gate(AclTable::make(AclPolicy{}), flows);
-  AclWatch watch(AclTable::make(AclPolicy{}), flows);
+  AclWatch watch(AclTable::make(AclPolicy{}), flows, 2'000);
   int judged = 0;
   for (int i = 0; i < packets / 10; i++) {
     const Frame whole = bytesOf(traffic.next(i % 2 == 0));
@@ -310,9 +314,9 @@ TEST("acl flows: full sets give up what would end first, and nothing grows") {
   AclPacket tcp = udp;
   tcp.protocol = protocolTcp;
   tcp.tcpFlags = tcpAck;
-  for (uint64_t i = 1; i <= 1'000; i++) flows.sent(1'000, i * 0x9e3779b97f4a7c15, tcp);
+  for (uint64_t i = 1; i <= 1'000; i++) flows.sent(1'000, i * 0x9e3779b97f4a7c15, tcp, true);
   for (uint64_t i = 1; i <= 10 * limits::aclFlows; i++) {
-    flows.sent(2'000, i * 0xff51afd7ed558ccd, udp);
+    flows.sent(2'000, i * 0xff51afd7ed558ccd, udp, false);
   }
   for (uint64_t i = 1; i <= 1'000; i++) CHECK(flows.has(2'000, i * 0x9e3779b97f4a7c15));
   size_t alive = 0;
@@ -322,28 +326,103 @@ TEST("acl flows: full sets give up what would end first, and nothing grows") {
   CHECK(alive <= limits::aclFlows && alive > limits::aclFlows / 2);
 }
 
+/// What our side sends under rules, and whether the answer to it passes.
+class Talk {
+ public:
+  Talk(const AclPolicy& policy, uint64_t takeUpEndsMs)
+      : watch_(AclTable::make(policy), flows_, takeUpEndsMs),
+        gate_(AclTable::make(policy), flows_) {}
+  void setPolicy(const AclPolicy& policy) {
+    watch_.setTable(AclTable::make(policy));
+    gate_.setTable(AclTable::make(policy));
+  }
+  void say(uint64_t nowMs, uint16_t ourPort, uint8_t flags) {
+    const Meant packet = tcp(flags, true, ourPort);
+    const Frame frame = bytesOf(packet);
+    FrameView view;
+    CHECK_EQ(parseFrame(frame, view), DropReason::none);
+    watch_.sent(nowMs, frame, view);
+  }
+  bool hears(uint64_t nowMs, uint16_t ourPort) {
+    const Frame frame = bytesOf(tcp(tcpAck, false, ourPort));
+    FrameView view;
+    if (parseFrame(frame, view) != DropReason::none) return false;
+    return gate_.judge(nowMs, frame, view) == DropReason::none;
+  }
+  bool says(uint64_t nowMs, uint16_t ourPort, uint8_t flags) {
+    say(nowMs, ourPort, flags);
+    return hears(nowMs, ourPort);
+  }
+
+ private:
+  static Meant tcp(uint8_t flags, bool ours, uint16_t ourPort) {
+    Meant packet;
+    packet.protocol = protocolTcp;
+    packet.flags = flags;
+    packet.source = ours ? 1 : 101;
+    packet.target = ours ? 101 : 1;
+    packet.sourcePort = ours ? ourPort : 9'000;
+    packet.targetPort = ours ? 9'000 : ourPort;
+    return packet;
+  }
+
+  std::shared_ptr<AclFlows> flows_ = std::make_shared<AclFlows>();
+  AclWatch watch_;
+  AclGate gate_;
+};
+
+AclPolicy allowing(std::vector<AclPorts> ports) {
+  AclPolicy policy;
+  policy.rules.push_back({true, protocolTcp, std::move(ports)});
+  return policy;
+}
+
 TEST("acl flows: TCP begins with a SYN; in the middle it is taken up for a while only") {
-  AclFlows flows;
-  const auto sends = [&](uint64_t nowMs, uint64_t name, uint8_t flags) {
-    AclPacket tcp;
-    tcp.kind = AclPacket::Kind::transport;
-    tcp.protocol = protocolTcp;
-    tcp.tcpFlags = flags;
-    flows.sent(nowMs, name, tcp);
-    return flows.has(nowMs, name);
-  };
-  CHECK(sends(5'000, 1, tcpAck));
-  CHECK(!sends(5'000, 2, tcpSyn | tcpAck));
-  CHECK(!sends(5'000, 3, tcpRst));
-  const uint64_t last = 5'000 + limits::aclTakeUpMs - 1;
-  CHECK(sends(last, 4, tcpAck));
-  CHECK(sends(last, 5, tcpFin | tcpAck));
-  CHECK(!sends(last + 1, 6, tcpAck));
-  CHECK(!sends(last + 1, 7, tcpFin | tcpAck));
-  CHECK(!sends(last + 1, 8, tcpSyn | tcpAck));
-  CHECK(sends(last + 1, 9, tcpSyn));
+  Talk talk(AclPolicy{}, 125'000);
+  CHECK(talk.says(5'000, 40'001, tcpAck));
+  CHECK(!talk.says(5'000, 40'002, tcpSyn | tcpAck));
+  CHECK(!talk.says(5'000, 40'003, tcpRst));
+  // a port that was asked for is a server's, whose connections they began
+  CHECK(!talk.says(5'000, 32'767, tcpAck));
+  CHECK(talk.says(124'999, 32'768, tcpAck));
+  CHECK(talk.says(124'999, 40'005, tcpFin | tcpAck));
+  CHECK(!talk.says(125'000, 40'006, tcpAck));
+  CHECK(!talk.says(125'000, 40'007, tcpFin | tcpAck));
+  CHECK(!talk.says(125'000, 40'008, tcpSyn | tcpAck));
+  CHECK(talk.says(125'000, 22, tcpSyn));
   // what was taken up goes on
-  CHECK(sends(last + 1, 4, tcpAck));
+  CHECK(talk.says(125'000, 40'001, tcpAck));
+}
+
+TEST("acl flows: stricter rules end what they began, and nothing that we began") {
+  Talk talk(allowing({{40'000, 50'000}}), 125'000);
+  CHECK(talk.says(5'000, 40'001, tcpSyn | tcpAck));
+  CHECK(talk.says(5'000, 40'002, tcpSyn));
+  CHECK(talk.says(5'010, 40'002, tcpAck));
+  CHECK(talk.says(5'010, 30'000, tcpSyn));
+  // more is allowed than before: taking up goes on
+  talk.setPolicy(allowing({{40'000, 50'001}}));
+  CHECK(talk.says(6'000, 60'000, tcpAck));
+  talk.setPolicy(allowing({{40'003, 50'001}}));
+  CHECK(!talk.says(7'000, 40'001, tcpAck));
+  CHECK(!talk.says(7'000, 60'001, tcpAck));
+  CHECK(talk.says(7'000, 60'000, tcpAck));
+  CHECK(talk.says(7'000, 30'000, tcpAck));
+  // idle for longer than a connection that is still being made may be
+  CHECK(talk.says(7'000 + 1'000 * limits::aclTcpTransitorySeconds, 40'002, tcpAck));
+}
+
+TEST("acl table: is stricter where one TCP port is lost") {
+  Random random(41);
+  for (int i = 0; i < 300; i++) {
+    const AclPolicy one = randomPolicy(random, 4), other = randomPolicy(random, 4);
+    bool lost = false;
+    for (uint32_t port = 0; port < 65'536; port++) {
+      const auto number = static_cast<uint16_t>(port);
+      lost = lost || (walk(one, protocolTcp, number) && !walk(other, protocolTcp, number));
+    }
+    CHECK_EQ(AclTable::make(other)->isStricterThan(*AclTable::make(one)), lost);
+  }
 }
 
 TEST("acl flows: one thread adds while the other looks up") {
@@ -362,7 +441,7 @@ TEST("acl flows: one thread adds while the other looks up") {
   for (int i = 0; i < 200'000; i++) {
     packet.tcpFlags = random.below(2) == 0 ? tcpSyn : tcpAck;
     const uint64_t name = random.below(200'000);
-    flows.sent(1'000 + random.below(9'000), name, packet);
+    flows.sent(1'000 + random.below(9'000), name, packet, true);
     if (!flows.has(1'000, name)) {
       report(__FILE__, __LINE__, "a flow was lost at once");
       break;
