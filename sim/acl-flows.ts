@@ -1,6 +1,7 @@
 /**
  * The flows that our side began where the rules alone would not let the answers in, and all that it
- * began over TCP: those outlive stricter rules. Time counts in whole seconds, as in the native engine. Past the bound the flow that would end first gives way.
+ * began over TCP: those outlive stricter rules. Time counts in whole seconds, as in the native engine.
+ * Past the bound the flow that would end first gives way.
  */
 import { ENGINE_LIMITS } from "../src/base/engine.ts";
 import type { Millis } from "../src/base/time.ts";

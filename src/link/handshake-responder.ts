@@ -2,8 +2,8 @@
  * The responder's side of handshakes. A message 1 whose mac1 is right makes one half-open entry and
  * one message 2; the same message 1 again gets the same message 2 again. Message 3 proves the peer.
  *
- * Bounds: half-open entries by number and age, and by source when they crowd; under load a datagram must show a cookie first;
- * handshakes over the ring are limited per source and in all.
+ * Bounds: half-open entries by number and age, and by source when they crowd; under load a datagram
+ * must show a cookie first; handshakes over the ring are limited per source and in all.
  */
 import { toHex } from "../base/bytes.ts";
 import type { ReceiverIndex } from "../base/engine.ts";
